@@ -1,0 +1,1 @@
+"""Samples to synchrophasors: magnitude, angle, frequency and ROCOF per channel, in integers."""
