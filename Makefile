@@ -1,0 +1,34 @@
+# Gridmote: `make help` lists what can be made; all of it sets itself up.
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test torture bench check size clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: ## what demo and tests need, into .venv and .deps; no root
+	@python3 tools/setup.py
+
+demo: setup ## broker, meter, PDC adapter and a PDC, for a minute
+	@.venv/bin/gridmote demo
+
+test: check ## all tests but the long ones, on both word sizes
+	@.venv/bin/pytest -q host_tests -m "not torture"
+
+torture: setup ## long and randomised runs; prints the seeds
+	@.venv/bin/pytest -q -s host_tests -m torture
+
+bench: setup ## wall-clock figures as ratios, also in build/bench.json
+	@$(PY) -m gridmote.bench
+
+check: setup ## ruff, and the directions of imports
+	@.venv/bin/ruff check -q .
+	@$(PY) tools/check.py
+
+size: setup ## bytes of each module compiled for the boards
+	@$(PY) tools/size.py
+
+clean: ## remove what was built; .venv and .deps stay
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './.deps/*' -prune -exec rm -rf {} +
