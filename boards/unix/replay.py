@@ -1,0 +1,109 @@
+"""Replay of a recording that the host has converted (tools/gridmote/recording.py), streamed from its file.
+
+A .gmr file, little-endian: "GMR1", u32 length of the head, u32 CRC-32 of the head, the head (JSON: fs_hz,
+f0_hz, samples, loop = [start, length] or null, channels), then int16 counts, sample by sample.
+"""
+
+import json
+import struct
+from array import array
+from binascii import crc32
+
+try:
+    import micropython
+except ImportError:  # CPython: the same source as plain Python
+    from plainviper import micropython, ptr16
+
+from boards.unix.source import BlockSource
+
+_MAX_BYTES = 1 << 30  # seek positions stay small integers
+
+
+class RecordingError(ValueError):
+    """The file is not a whole recording: says what and where."""
+
+
+@micropython.viper
+def _copy(dst: ptr16, src: ptr16, at: int, n: int):
+    for i in range(n):
+        dst[at + i] = src[i]
+
+
+def read_head(path, file):
+    """The head of an open .gmr file as (dict, offset of the first sample), checked against the file's size."""
+    fixed = file.read(12)
+    if len(fixed) < 12 or fixed[:4] != b"GMR1":
+        raise RecordingError("%s: no recording (GMR1 expected at byte 0)" % path)
+    length, crc = struct.unpack("<II", fixed[4:])
+    size = file.seek(0, 2)
+    if length > size - 12:
+        raise RecordingError("%s: cut off in its head (%d of %d bytes)" % (path, size, 12 + length))
+    file.seek(12)
+    raw = file.read(length)
+    if crc32(raw) != crc:
+        raise RecordingError("%s: damaged head (checksum of bytes 12 to %d)" % (path, 12 + length))
+    try:
+        head = json.loads(raw)
+        want = 12 + length + 2 * len(head["channels"]) * head["samples"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise RecordingError("%s: head not understood: %r" % (path, e))
+    if size != want:
+        raise RecordingError("%s: %d bytes where the head says %d" % (path, size, want))
+    if size >= _MAX_BYTES:
+        raise RecordingError("%s: larger than 1 GiB" % path)
+    return head, 12 + length
+
+
+class Replay(BlockSource):
+    """Blocks of a recording, repeated in its loop for ever or played once to its end."""
+
+    def __init__(self, path, block_samples, repeat):
+        self._path = path
+        self._file = open(path, "rb")
+        head, self._data_at = read_head(path, self._file)
+        self._width = 2 * len(head["channels"])  # bytes a sample of all channels
+        self._start, self._end = 0, head["samples"]
+        self._repeat = repeat
+        if repeat:
+            if not head["loop"]:
+                raise RecordingError("%s: was converted without a loop, cannot be repeated" % path)
+            self._start, length = head["loop"]
+            if length < 1 or self._start < 0 or self._start + length > self._end:
+                raise RecordingError("%s: loop %r outside of the recording" % (path, head["loop"]))
+            self._end = self._start + length
+        self.f0_hz = head["f0_hz"]
+        self._rest = array("h", bytes(block_samples * self._width))  # what follows a jump, before it is moved
+        super().__init__(head["channels"], head["fs_hz"], block_samples)
+
+    def start(self, sec):
+        super().start(sec)
+        self._go(0)
+
+    def _go(self, sample):
+        self._pos = sample
+        self._file.seek(self._data_at + sample * self._width)
+
+    def fill(self):
+        """The next block. RecordingError when the file has become shorter under way."""
+        block = self._next_block()
+        n = 0
+        while n < self.block_samples:
+            if self._pos == self._end:
+                if not self._repeat:
+                    break
+                self._go(self._start)
+            m = self._end - self._pos
+            if m > self.block_samples - n:
+                m = self.block_samples - n
+            size = m * self._width
+            got = self._file.readinto(self._rest if n else block, size)
+            if got != size:
+                raise RecordingError("%s: cut off at sample %d" % (self._path, self._pos))
+            if n:
+                _copy(block, self._rest, n * self._width // 2, size // 2)
+            self._pos += m
+            n += m
+        return self._hand_over(n)
+
+    def close(self):
+        self._file.close()

@@ -1,0 +1,135 @@
+"""The kernels of the synthetic grid: phases, sines and noise in integers of 32 bits.
+
+Angles are turns times 2^30. Sines have 24 bits after the point, amplitudes 4 bits below a count. A product of
+19 and 24 bits is made in two steps, a * (s >> 12) + (a * (s & 4095) >> 12), that stay within 2^31.
+The state's words are never negative: a 32-bit load is unsigned on a 64-bit port.
+"""
+
+import math
+from array import array
+
+try:
+    import micropython
+    from micropython import const
+except ImportError:  # CPython: the same source as plain Python
+    from plainviper import micropython, ptr16, ptr32
+
+    def const(value):
+        return value
+
+
+# Words of the state; the kernels below use the numbers.
+PHASE, STEP, DSTEP = const(0), const(2), const(4)  # two words each, high and low 30 bits of a turn
+MOD, MOD_STEP = const(6), const(8)  # the same for the modulating wave
+KX_Q19, KA_Q22 = const(10), const(11)  # amplitude and phase modulation; KA in turns
+OFFSET = const(12)  # of all angles, by steps
+CHANNELS, HARMONICS = const(13), const(14)
+AT = const(15)  # first sample of the block to write
+COUNT = const(16)  # samples that advance() has made
+NOISE, NOISE_SHIFT = const(17), const(18)
+SEEDS = const(19)  # three words
+HEAD = const(22)  # then amplitude and angle of each channel, then order, Q18 fraction and angle of each harmonic
+
+NOISE_SUM_RMS = 15958.6  # of the sum of the three generators: sqrt of the sum of their modulus^2 / 12
+
+
+def quarter_wave():
+    """sin of 0..90 degrees in 512 steps, times 2^24 (and one guard word): linear between, error < 1.2e-6."""
+    return array("i", [round(math.sin(i * math.pi / 1024) * 16777216) for i in range(513)] + [16777216])
+
+
+@micropython.viper
+def advance(state: ptr32, sine: ptr32, out: ptr32, n: int):
+    """Phase (turns * 2^30) and gain (Q22) of n samples into out; the state moves on by n samples."""
+    hi = state[0]
+    lo = state[1]
+    step_hi = state[2]
+    step_lo = state[3]
+    mod_hi = state[6]
+    mod_lo = state[7]
+    kx = state[10]
+    ka = state[11]
+    state[16] = n
+    for i in range(n):
+        p = (hi + state[12]) & 0x3FFFFFFF
+        gain = 4194304
+        if kx | ka:
+            r = mod_hi + 0x10000000  # cosine
+            q = (r >> 28) & 3
+            r &= 0xFFFFFFF
+            if q & 1:
+                r = 0x10000000 - r
+            j = r >> 19
+            s = sine[j]
+            s += ((sine[j + 1] - s) * ((r & 0x7FFFF) >> 4)) >> 15
+            if q & 2:
+                s = 0 - s
+            gain += (kx * (s >> 12) + ((kx * (s & 4095)) >> 12)) >> 9
+            p -= (ka * (s >> 12) + ((ka * (s & 4095)) >> 12)) >> 4
+            mod_lo += state[9]
+            mod_hi = (mod_hi + state[8] + (mod_lo >> 30)) & 0x3FFFFFFF
+            mod_lo &= 0x3FFFFFFF
+        out[2 * i] = p & 0x3FFFFFFF
+        out[2 * i + 1] = gain
+        lo += step_lo
+        hi = (hi + step_hi + (lo >> 30)) & 0x3FFFFFFF
+        lo &= 0x3FFFFFFF
+        step_lo += state[5]
+        step_hi = (step_hi + state[4] + (step_lo >> 30)) & 0x3FFFFFFF
+        step_lo &= 0x3FFFFFFF
+    state[0] = hi
+    state[1] = lo
+    state[2] = step_hi
+    state[3] = step_lo
+    state[6] = mod_hi
+    state[7] = mod_lo
+
+
+@micropython.viper
+def write_counts(block: ptr16, state: ptr32, sine: ptr32, phases: ptr32):
+    """The samples of all channels whose phases advance() has just written, into block from sample AT on."""
+    channels = state[13]
+    harmonics_at = 22 + 2 * channels
+    harmonics_end = harmonics_at + 3 * state[14]
+    k = state[15] * channels
+    for i in range(state[16]):
+        for c in range(channels):
+            theta = (phases[2 * i] + state[23 + 2 * c]) & 0x3FFFFFFF
+            total = 0
+            h = harmonics_at - 3
+            while h < harmonics_end:
+                if h < harmonics_at:  # the fundamental
+                    r = theta + 0x10000000
+                else:
+                    r = (((state[h] * (theta >> 15)) & 0x7FFF) << 15) + state[h] * (theta & 0x7FFF)
+                    r = (r & 0x3FFFFFFF) + state[h + 2]  # holds the cosine's quarter already
+                q = (r >> 28) & 3
+                r &= 0xFFFFFFF
+                if q & 1:
+                    r = 0x10000000 - r
+                j = r >> 19
+                s = sine[j]
+                s += ((sine[j + 1] - s) * ((r & 0x7FFFF) >> 4)) >> 15
+                if q & 2:
+                    s = 0 - s
+                if h >= harmonics_at:
+                    s = (state[h + 1] * (s >> 12) + ((state[h + 1] * (s & 4095)) >> 12)) >> 6
+                total += s
+                h += 3
+            a = state[22 + 2 * c]
+            g = phases[2 * i + 1]
+            if g != 4194304:
+                a = (a * (g >> 11) + ((a * (g & 2047)) >> 11)) >> 11
+            v = (a * (total >> 12) + ((a * (total & 4095)) >> 12)) >> 8  # counts * 2^8
+            if state[17]:
+                state[19] = state[19] * 157 % 32363  # L'Ecuyer (1988), combined generator for 16 bits
+                state[20] = state[20] * 146 % 31727
+                state[21] = state[21] * 142 % 31657
+                v += ((state[19] + state[20] + state[21] - 47873) * state[17]) >> state[18]
+            v = (v + 128) >> 8
+            if v > 32767:
+                v = 32767
+            elif v < -32768:
+                v = -32768
+            block[k] = v
+            k += 1
