@@ -70,7 +70,7 @@ class PmuConfig:
 
     @property
     def layout(self):
-        """(struct format, byte offsets of the float32 values) of this PMU's block in a data frame (Table 5)."""
+        """(struct format, byte offsets of the float32 values) of this PMU's block in a data frame."""
         shape = (self.fmt, len(self.phasors), len(self.analogs), len(self.digitals))
         if shape != self._shape:
             self._shape, self._layout = shape, self._lay_out()

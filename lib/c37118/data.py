@@ -11,20 +11,21 @@ from c37118.frame import DATA, HEAD_SIZE, Frame, FrameError, finish, mismatch, r
 ABSENT = -0x8000  # clause 6.3.1: marks a phasor that is not there, in int16 formats
 
 _NAN = float("nan")
+_INF = float("inf")
 _FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on float32 rounds to infinity
 
 
 def _float32(field, value):
     if not isinstance(value, (int, float)):
         raise FrameError("%s %r is not a number" % (field, value))
-    if abs(value) >= _FLOAT32_LIMIT and abs(value) != math.inf:
+    if abs(value) >= _FLOAT32_LIMIT and abs(value) != _INF:
         raise FrameError("%s %r is outside the range of float32" % (field, value))
     return value
 
 
 def _count(field, value, low, high):
     """The nearest integer, FrameError outside low..high."""
-    if value != value or abs(value) == math.inf:
+    if value != value or abs(value) == _INF:
         raise FrameError("%s %r is no number of counts: %d..%d" % (field, value, low, high))
     return require(field, round(value), low, high)
 
@@ -48,7 +49,7 @@ class PmuData:
 
     @classmethod
     def measured(cls, config, stat, phasors, frequency_hz, rocof_hz_s, analogs=(), digitals=()):
-        """A block from engineering units, rounded to the nearest count; phasors: complex in V or A, or None."""
+        """A block from engineering units, rounded to counts; phasors: complex V or A, None when absent."""
         raw = [_phasor_raw(config, i, value) for i, value in enumerate(phasors)]
         freq, dfreq = frequency_hz, rocof_hz_s
         if not config.freq_float:
@@ -74,7 +75,7 @@ class PmuData:
                 b *= 1e-4
         if config.polar:
             # float32 may carry an infinite angle, of which there is no sine
-            return complex(a * scale * math.cos(b), a * scale * math.sin(b)) if abs(b) != math.inf else None
+            return complex(a * scale * math.cos(b), a * scale * math.sin(b)) if abs(b) != _INF else None
         return complex(a * scale, b * scale)
 
     def frequency_hz(self, config):
@@ -97,7 +98,8 @@ class PmuData:
         n = 1 + 2 * len(config.phasors)
         end = n + 2 + len(config.analogs)
         phasors = [(values[i], values[i + 1]) for i in range(1, n, 2)]
-        block = cls(values[0], phasors, values[n], values[n + 1], list(values[n + 2 : end]), list(values[end:]))
+        analogs, digitals = list(values[n + 2 : end]), list(values[end:])
+        block = cls(values[0], phasors, values[n], values[n + 1], analogs, digitals)
         if float_offsets:
             again = struct.pack(codes, *values)
             if again != bytes(buf[offset : offset + len(again)]):
@@ -126,10 +128,10 @@ class PmuData:
         ):
             if len(have) != len(want):
                 raise FrameError("%s%s: %d given, %d configured" % (which, field, len(have), len(want)))
-        a_range = (0, 0xFFFF) if config.polar else (-0x8000, 0x7FFF)
+        parts = ("magnitude", 0, 0xFFFF, "angle") if config.polar else ("real", -0x8000, 0x7FFF, "imaginary")
         for i, (a, b) in enumerate(self.phasors):
-            add("PHASOR %d %s" % (i, "magnitude" if config.polar else "real"), a, config.phasors_float, *a_range)
-            add("PHASOR %d %s" % (i, "angle" if config.polar else "imaginary"), b, config.phasors_float)
+            add("PHASOR %d %s" % (i, parts[0]), a, config.phasors_float, parts[1], parts[2])
+            add("PHASOR %d %s" % (i, parts[3]), b, config.phasors_float)
         add("FREQ", self.freq, config.freq_float)
         add("DFREQ", self.dfreq, config.freq_float)
         for i, value in enumerate(self.analogs):
@@ -184,8 +186,8 @@ class Data(Frame):
         if len(self.pmus) != len(config.pmus):
             raise FrameError("PMU blocks: %d given, %d configured" % (len(self.pmus), len(config.pmus)))
         buf = self.begin()
-        for i, (block, pmu) in enumerate(zip(self.pmus, config.pmus)):
-            buf.extend(block.encode(pmu, "PMU %d: " % i))
+        for i, block in enumerate(self.pmus):
+            buf.extend(block.encode(config.pmus[i], "PMU %d: " % i))
         return finish(buf)
 
     @classmethod

@@ -22,11 +22,13 @@ class Splitter:
 
     Counters, the same for any segmentation: frames given out; skipped_bytes, those in no frame (bytes
     of a candidate still waited for are not among them yet); bad_checksums, candidates given up,
-    overlapping ones as one.
+    overlapping ones as one. on_skip(bytes) is called with every run of skipped bytes as it is given up,
+    when `frames` frames have come before it.
     """
 
-    def __init__(self, max_size=MAX_SIZE):
+    def __init__(self, max_size=MAX_SIZE, on_skip=None):
         self.max_size = max_size
+        self.on_skip = on_skip
         self.frames = 0
         self.skipped_bytes = 0
         self.bad_checksums = 0
@@ -47,10 +49,10 @@ class Splitter:
             start, end = candidate[0], candidate[1]
             self._give_up_before(start)
             out.append(bytes(self._buf[start:end]))
+            self.frames += 1
             self._at = self._counted = end
             self._scan = max(self._scan, end)
             self._open = [c for c in self._open if c[0] >= end]
-        self.frames += len(out)
         self._trim()
         return out
 
@@ -96,8 +98,11 @@ class Splitter:
             if start >= self._counted:
                 self.bad_checksums += 1
                 self._counted = end
-        self.skipped_bytes += position - self._at
-        self._at = position
+        if position > self._at:
+            self.skipped_bytes += position - self._at
+            if self.on_skip:
+                self.on_skip(bytes(self._buf[self._at : position]))
+            self._at = position
 
     def _trim(self):
         """Cuts off what is decided, and moves all positions accordingly."""
