@@ -17,6 +17,10 @@ class FrameError(ValueError):
     """Bytes that are no such frame, or a value that a frame cannot hold; the text says what and where."""
 
 
+class NoConfiguration(FrameError):
+    """A good data frame that nobody has described yet."""
+
+
 def mismatch(field, offset, expected, found):
     return FrameError("%s at byte %d: expected %s, found %s" % (field, offset, expected, found))
 
