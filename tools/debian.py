@@ -1,4 +1,4 @@
-"""Debian packages without root: downloaded by apt-get with state of its own, unpacked by dpkg -x, never installed.
+"""Debian packages without root: fetched by apt-get with state of its own, unpacked, never installed.
 
 The mirror is the one that the machine's own apt sources name; the signature of the Debian archive is checked.
 """
@@ -9,11 +9,27 @@ import subprocess
 from pathlib import Path
 
 SUITE = "trixie"  # Debian 13, the first with MicroPython 1.25
-KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
-_SUITES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid",
-           "bullseye", "bookworm", "trixie", "forky", "duke"}
-ADVICE = ("install MicroPython 1.24 or later (64-bit as micropython, 32-bit x86 as micropython32), "
-          "mosquitto 2.0 or later and tshark so that they are on PATH")
+KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+)
+_SUITES = {
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+    "sid",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+}
+ADVICE = (
+    "install MicroPython 1.24 or later (64-bit as micropython, 32-bit x86 as micropython32), "
+    "mosquitto 2.0 or later and tshark so that they are on PATH"
+)
 
 
 class SetupError(Exception):
@@ -23,8 +39,14 @@ class SetupError(Exception):
 def run(what, argv, advice="", timeout_s=600):
     """Run a program without a terminal; SetupError with its last words when it fails."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout_s, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, "LC_ALL": "C"},
+        )
     except subprocess.TimeoutExpired:
         raise SetupError(f"{what}: no end after {timeout_s} s; try again") from None
     if done.returncode:
@@ -41,7 +63,9 @@ def fetch_packages(names, arch, work):
         raise SetupError(f"this machine has no apt-get to fetch {', '.join(names)} with; {ADVICE}")
     keyring = next((path for path in KEYRINGS if os.path.exists(path)), None)
     if keyring is None:
-        raise SetupError("the keys of the Debian archive are missing; install debian-archive-keyring, or " + ADVICE)
+        raise SetupError(
+            "the keys of the Debian archive are missing; install debian-archive-keyring, or " + ADVICE
+        )
     mirrors = debian_mirrors(Path("/etc/apt"))
     if not mirrors:
         raise SetupError(f"no mirror of Debian among this machine's apt sources; {ADVICE}")
@@ -60,20 +84,33 @@ def _fetch_from(mirror, keyring, names, arch, work):
     (work / "status").touch()  # empty: every dependency is fetched, whatever the machine has
     (work / "sources.list").write_text(f"deb [signed-by={keyring}] {mirror} {SUITE} main\n")
     options = {
-        "Dir::State": work, "Dir::State::Lists": work / "lists", "Dir::State::Status": work / "status",
-        "Dir::Cache": work / "cache", "Dir::Etc::SourceList": work / "sources.list", "Dir::Etc::SourceParts": "-",
-        "APT::Architecture": arch, "APT::Architectures": arch, "APT::Update::Error-Mode": "any",
-        "Acquire::Languages": "none", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
-        "Acquire::IndexTargets::deb::CNF::DefaultEnabled": "false", "Acquire::Retries": "2",
-        "Acquire::http::Timeout": "20", "Acquire::https::Timeout": "20", "Debug::NoLocking": "1",
+        "Dir::State": work,
+        "Dir::State::Lists": work / "lists",
+        "Dir::State::Status": work / "status",
+        "Dir::Cache": work / "cache",
+        "Dir::Etc::SourceList": work / "sources.list",
+        "Dir::Etc::SourceParts": "-",
+        "APT::Architecture": arch,
+        "APT::Architectures": arch,
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+        "Acquire::IndexTargets::deb::CNF::DefaultEnabled": "false",
+        "Acquire::Retries": "2",
+        "Acquire::http::Timeout": "20",
+        "Acquire::https::Timeout": "20",
+        "Debug::NoLocking": "1",
     }
     if os.geteuid() == 0:
         options["APT::Sandbox::User"] = "root"  # apt's own user may not be let into the clone
     apt = ["apt-get", "-q"] + [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     advice = "check the network and the mirror in this machine's apt sources, then try again"
     run(f"Debian's list of packages ({arch})", apt + ["update"], advice)
-    run(f"Debian packages ({arch})", apt + ["-y", "--download-only", "--no-install-recommends", "install", *names],
-        advice)
+    run(
+        f"Debian packages ({arch})",
+        apt + ["-y", "--download-only", "--no-install-recommends", "install", *names],
+        advice,
+    )
     for deb in sorted((work / "cache/archives").glob("*.deb")):
         run(deb.name, ["dpkg", "-x", str(deb), str(work / "tree")], "try again")
     return work / "tree"
@@ -89,8 +126,12 @@ def debian_mirrors(etc_apt):
         for uris, suites, components, signed_by in parse(path.read_text(errors="replace")):
             for uri in uris:
                 address = uri.rstrip("/")
-                if ("main" not in components or "security" in address or uri.startswith("cdrom:")
-                        or not any(suite.split("-")[0] in _SUITES and "security" not in suite for suite in suites)):
+                if (
+                    "main" not in components
+                    or "security" in address
+                    or uri.startswith("cdrom:")
+                    or not any(suite.split("-")[0] in _SUITES and "security" not in suite for suite in suites)
+                ):
                     continue
                 # other vendors use Debian's suites too; their archives carry other keys or another name
                 score = 2 * ("debian-archive" in signed_by) + address.endswith("/debian")
@@ -106,8 +147,8 @@ def list_entries(text):
             continue
         options = []
         if "[" in words and "]" in words:
-            options = words[words.index("[") + 1:words.index("]")]
-            words = words[:words.index("[")] + words[words.index("]") + 1:]
+            options = words[words.index("[") + 1 : words.index("]")]
+            words = words[: words.index("[")] + words[words.index("]") + 1 :]
         signed_by = "".join(o.partition("=")[2] for o in options if o.lower().startswith("signed-by="))
         if len(words) > 3:
             yield [words[1]], [words[2]], words[3:], signed_by
@@ -127,6 +168,8 @@ def deb822_entries(text):
             stanza[key] = value.strip()
         else:
             if "deb" in stanza.get("types", "").split() and stanza.get("enabled", "yes").lower() != "no":
-                yield (*(stanza.get(k, "").split() for k in ("uris", "suites", "components")),
-                       stanza.get("signed-by", ""))
+                yield (
+                    *(stanza.get(k, "").split() for k in ("uris", "suites", "components")),
+                    stanza.get("signed-by", ""),
+                )
             stanza = {}

@@ -30,10 +30,11 @@ UMQTT_PROJECT, UMQTT_VERSION = "micropython-umqtt.simple", "1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
 _WORD = ["-c", "import sys; print(*sys.implementation.version[:2], sys.maxsize > 1 << 32)"]
-# wrapper -> (Debian architecture, package, path in it, arguments that make it tell its version, what they must match)
+_RECENT = r"^(1 (2[4-9]|[3-9]\d)|[2-9] \d+) "
+# wrapper -> (Debian architecture, package, path in it, arguments that ask for its version, a fitting answer)
 PROGRAMS = {
-    "micropython": ("amd64", "micropython", "usr/bin/micropython", _WORD, r"^1 (2[4-9]|[3-9]\d) True"),
-    "micropython32": ("i386", "micropython", "usr/bin/micropython", _WORD, r"^1 (2[4-9]|[3-9]\d) False"),
+    "micropython": ("amd64", "micropython", "usr/bin/micropython", _WORD, _RECENT + "True"),
+    "micropython32": ("i386", "micropython", "usr/bin/micropython", _WORD, _RECENT + "False"),
     "mosquitto": ("amd64", "mosquitto", "usr/sbin/mosquitto", ["-h"], r"^mosquitto version ([2-9]|\d\d)\."),
     "tshark": ("amd64", "tshark", "usr/bin/tshark", ["--version"], r"^TShark"),
 }
@@ -50,24 +51,29 @@ def say(text):
 
 
 # ---------------------------------------------------------------- stamps
+def scripts(root):
+    """{command: "module:function"} of pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"]
+
+
 def venv_stamp(root):
-    """What `.venv` was made from; its scripts hold the path of the clone."""
-    parts = [(root / "requirements.lock").read_bytes(), (root / "pyproject.toml").read_bytes(),
-             str(root).encode(), str(VERSION).encode()]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    """Digest of all that `.venv` is made from; its scripts hold the path of the clone."""
+    parts = [(root / "requirements.lock").read_text(), scripts(root), root, VERSION]
+    return hashlib.sha256(repr([str(part) for part in parts]).encode()).hexdigest()
 
 
 def venv_is_whole(root):
     stamp = root / ".venv" / "gridmote.stamp"
-    return (stamp.is_file() and stamp.read_text() == venv_stamp(root)
-            and (root / ".venv/bin/python").exists())  # the interpreter it links to may be gone
+    return (
+        stamp.is_file() and stamp.read_text() == venv_stamp(root) and (root / ".venv/bin/python").exists()
+    )  # the interpreter it links to may be gone
 
 
 def deps_are_whole(root):
     try:
         stamp = json.loads((root / ".deps/stamp.json").read_text())
         return stamp["version"] == VERSION and all((root / ".deps" / p).exists() for p in stamp["needs"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -88,20 +94,39 @@ def make_venv(root, scratch):
     argv = [sys.executable, "-m", "venv", str(new)]
     try:
         import ensurepip  # noqa: F401  (Debian splits it off into python3-venv)
+
         run("virtual environment", argv, timeout_s=120)
     except ImportError:
         run("virtual environment", argv + ["--without-pip"], timeout_s=120)
         tree = fetch_packages(["python3-pip-whl"], "amd64", scratch / "pip")
         wheel = next(tree.glob("usr/share/python-wheels/pip-*.whl"))
         run("pip", [str(python), f"{wheel}/pip", "install", "-q", "--no-index", "--no-deps", str(wheel)])
-    done = subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-input", "--no-user", "--require-hashes",
-                           "--disable-pip-version-check", "--retries", "3", "-r", str(root / "requirements.lock")],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-input",
+            "--no-user",
+            "--require-hashes",
+            "--disable-pip-version-check",
+            "--retries",
+            "3",
+            "-r",
+            str(root / "requirements.lock"),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
     if done.returncode:
         raise SetupError(f"Python packages: {pip_complaint(done.stderr)}")
     site = next(new.glob("lib/python3*/site-packages"))
     (site / "gridmote.pth").write_text("".join(f"{root / part}\n" for part in ("lib", "tools", "")))
-    for name, entry in tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"].items():
+    for name, entry in scripts(root).items():
         write_script(new / "bin" / name, place / "bin/python", entry)
     for script in (new / "bin").iterdir():  # they name the interpreter by the folder they were built in
         if script.is_file() and not script.is_symlink():
@@ -113,8 +138,10 @@ def make_venv(root, scratch):
 def write_script(path, python, entry):
     """A console script for `module:function`; runs through sh, as a `#!` line has no long or blank paths."""
     module, function = entry.split(":")
-    path.write_text(f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
-                    f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    path.write_text(
+        f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
+        f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+    )
     path.chmod(0o755)
 
 
@@ -123,9 +150,12 @@ def pip_complaint(stderr):
     if "DO NOT MATCH THE HASHES" in stderr:
         named = re.search(r"^ {4}(\S+)", stderr.split("DO NOT MATCH THE HASHES", 1)[1], re.M)
         what = named[1] if named else "a package"
-        return f"{what} is not the file that requirements.lock names by its hash; use another index or try again"
-    errors = [line for line in stderr.splitlines() if line.startswith("ERROR:")] or stderr.splitlines() or ["?"]
-    return f"{errors[-1].removeprefix('ERROR: ')[:200]}; check the network and pip's configuration, then try again"
+        return (
+            f"{what} is not the file that requirements.lock names by its hash; use another index or try again"
+        )
+    lines = stderr.splitlines() or ["?"]
+    last = ([line for line in lines if line.startswith("ERROR:")] or lines)[-1].removeprefix("ERROR: ")[:200]
+    return f"{last}; check the network and pip's configuration, then try again"
 
 
 # ---------------------------------------------------------------- .deps
@@ -135,8 +165,12 @@ def make_deps(root, scratch):
     (new / "bin").mkdir(parents=True)
     say("umqtt.simple")
     archive = new / "umqtt.tar.gz"
-    run("umqtt.simple", [str(root / ".venv/bin/python"), __file__, "fetch-umqtt", str(archive)],
-        "check the network and the package index, then try again", timeout_s=300)
+    run(
+        "umqtt.simple",
+        [str(root / ".venv/bin/python"), __file__, "fetch-umqtt", str(archive)],
+        "check the network and the package index, then try again",
+        timeout_s=300,
+    )
     unpack_umqtt(archive, new / "umqtt")
     needs = ["umqtt/umqtt/simple.py"]
     missing = {}
@@ -159,8 +193,9 @@ def make_deps(root, scratch):
                 (tree / part).rename(new / f"debian-{arch}" / part)
     for name in PROGRAMS:
         if not answers(name, new / "bin" / name):
-            raise SetupError(f"{name} does not run on this machine; install it so that it is on PATH, "
-                             "then try again")
+            raise SetupError(
+                f"{name} does not run on this machine; install it so that it is on PATH, then try again"
+            )
     (new / "stamp.json").write_text(json.dumps({"version": VERSION, "needs": needs}))
     put(new, root / ".deps", scratch)
 
@@ -169,8 +204,14 @@ def answers(name, path):
     """Whether the program at `path` runs and is what PROGRAMS asks for under `name`."""
     *_, arguments, pattern = PROGRAMS[name]
     try:
-        done = subprocess.run([str(path), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=20)
+        done = subprocess.run(
+            [str(path), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=20,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return re.search(pattern, done.stdout, re.M) is not None
@@ -193,25 +234,31 @@ def write_wrapper(path, body):
 
 
 def debian_call(arch, inside):
-    """The program of the Debian tree, through the loader and libraries beside it; exec, so that a kill reaches it."""
+    """The program of the Debian tree through the loader beside it; exec, so that a kill reaches it."""
     loader, libraries = LOADERS[arch]
-    return (f'd="${{0%/*}}/../debian-{arch}"\n'
-            f'export WIRESHARK_DATA_DIR="$d/usr/share/wireshark"\n' * (inside.endswith("tshark"))
-            or f'd="${{0%/*}}/../debian-{arch}"\n') + \
+    return (
+        f'd="${{0%/*}}/../debian-{arch}"\n'
+        'export WIRESHARK_DATA_DIR="$d/usr/share/wireshark"\n'
         f'exec "$d/{loader}" --library-path "$d/{libraries}" "$d/{inside}" "$@"\n'
+    )
 
 
 def fetch_umqtt(archive):
-    """Download the pinned source archive; runs inside `.venv`, which has pypi_simple and pip's configuration."""
+    """Download the pinned source archive; runs inside `.venv`, which has pypi_simple and pip."""
     from pypi_simple import PYPI_SIMPLE_ENDPOINT, PyPISimple
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
+    ).stdout
     pip = {key.split(".")[-1]: value for key, value in re.findall(r"^(\S+)='(.*)'$", listed, re.M)}
     if "cert" in pip:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", pip["cert"])
     with PyPISimple(pip.get("index-url", PYPI_SIMPLE_ENDPOINT)) as client:
         for package in client.get_project_page(UMQTT_PROJECT).packages:
             if package.package_type == "sdist" and package.version == UMQTT_VERSION:
-                client.download_package(package, archive, verify=False)  # unpack_umqtt compares the pinned hash
+                client.download_package(
+                    package, archive, verify=False
+                )  # unpack_umqtt compares the pinned hash
                 return
     raise SetupError(f"the package index has no {UMQTT_PROJECT} {UMQTT_VERSION}")
 
@@ -220,8 +267,10 @@ def unpack_umqtt(archive, folder):
     """Take umqtt/simple.py out of the archive; SetupError when it is not the pinned file."""
     data = archive.read_bytes()
     if hashlib.sha256(data).hexdigest() != UMQTT_SHA256:
-        raise SetupError(f"{UMQTT_PROJECT} {UMQTT_VERSION} is not the file with the pinned sha256; "
-                         "use another index or try again")
+        raise SetupError(
+            f"{UMQTT_PROJECT} {UMQTT_VERSION} is not the file with the pinned sha256; "
+            "use another index or try again"
+        )
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         member = next(m for m in tar.getmembers() if m.name.endswith("/umqtt/simple.py"))
         (folder / "umqtt").mkdir(parents=True)
@@ -232,8 +281,14 @@ def unpack_umqtt(archive, folder):
 # ---------------------------------------------------------------- main
 def set_up(root):
     """Make what is missing; SetupError when that fails, with nothing half-installed."""
-    todo = [(name, make) for name, whole, make in (("Python packages", venv_is_whole, make_venv),
-                                                   ("programs", deps_are_whole, make_deps)) if not whole(root)]
+    todo = [
+        (name, make)
+        for name, whole, make in (
+            ("Python packages", venv_is_whole, make_venv),
+            ("programs", deps_are_whole, make_deps),
+        )
+        if not whole(root)
+    ]
     scratch = root / "build/setup"
     for name, make in todo:
         shutil.rmtree(scratch, ignore_errors=True)
