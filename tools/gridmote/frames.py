@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections import Counter
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -24,9 +25,17 @@ def is_hex_text(sample):
     return all(b >= 0x20 or b in _HEX_CONTROLS for b in sample)
 
 
-def read_hex(stream):
+def read_frames(stream):
+    """`read_hex` or `read_raw` of a binary stream, by what it begins with."""
+    first = stream.read1(4096)
+    if is_hex_text(first):
+        return read_hex(chain((first + stream.readline()).splitlines(), stream))
+    return read_raw(chain([first], iter(lambda: stream.read1(65536), b"")))
+
+
+def read_hex(lines):
     """Yields (place dict, bytes or None, error or None) for every line that holds more than a comment."""
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(lines, 1):
         text = line.decode("utf-8", "replace").lstrip("\ufeff").split("#", 1)[0].strip()
         if not text:
             continue
@@ -38,12 +47,12 @@ def read_hex(stream):
             yield place, None, f"not hex: {error}"
 
 
-def read_raw(stream):
-    """As `read_hex`, from a byte stream; what lies between frames comes with the reason why it is none."""
+def read_raw(chunks):
+    """As `read_hex`, from a stream in pieces; what is between frames comes with the reason."""
     skipped = {}
     splitter = Splitter(on_skip=lambda run: skipped.setdefault(splitter.frames, bytearray()).extend(run))
     offset = fed = given = 0
-    while chunk := stream.read1(65536):
+    for chunk in chunks:
         fed += len(chunk)
         frames = splitter.feed(chunk)
         for i, raw in enumerate(frames):
@@ -240,9 +249,8 @@ def frames(
     reader = Reader(roundtrip)
     ticker = _Ticker(wanted=roundtrip or not console.is_terminal)
     with stream:
-        records = read_hex(stream) if is_hex_text(stream.peek(4096)[:4096]) else read_raw(stream)
-        for place in records:
-            record = reader.examine(*place)
+        for found in read_frames(stream):
+            record = reader.examine(*found)
             ticker.step()
             if as_json:
                 print(json.dumps(record, ensure_ascii=False, allow_nan=False))
