@@ -2,8 +2,9 @@
 
 from array import array
 
+from waveform.gmr import MAX_FS_HZ
+
 _NS_PER_S = 1_000_000_000
-MAX_FS_HZ = 32_000  # (10^9 mod fs) * i must stay below 2^30 for every i < fs
 
 
 class BlockSource:

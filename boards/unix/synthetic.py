@@ -7,62 +7,14 @@ really linear (the reference model for it is tools/gridmote/truth.py).
 import math
 from array import array
 
-from boards.unix import waveform as w
+from waveform import kernels as w
+from waveform.grid import frequency_line, settings
+
 from boards.unix.source import BlockSource
 
-# Frequency in Great Britain on 9 August 2019: seconds after the trip, Hz.
-TRAJECTORIES = {"gb-2019-08-09": [(0, 50.0), (25, 49.1), (45, 49.2), (58, 49.2), (76, 48.8), (282, 50.0)]}
-
-DEFAULTS = {
-    "fs_hz": 1600,
-    "f0_hz": 50,
-    "frequency_offset_hz": 0.0,
-    "voltage_v": 230.0,  # rms, phase to neutral
-    "current_a": 10.0,
-    "current_angle_deg": -30.0,
-    "channels": None,  # instead of three voltages and currents: name, kind, phase, magnitude (rms), angle_deg
-    "magnitude_pu": 1.0,  # of all channels; their scale stays
-    "peak_counts": 20000,  # of a channel at magnitude 1
-    "harmonics": [],  # (order, fraction, phase_deg): cos(order * theta + phase), theta the fundamental's angle
-    "noise_counts": 0.0,  # rms
-    "seed": 1,
-    "ramps": [],  # (t0_s, t1_s, hz_per_s), added to the frequency
-    "trajectory": None,  # [(t_s, hz), ...] piecewise linear, or a name in TRAJECTORIES: instead of f0 and offset
-    "trajectory_start_s": 0.0,
-    "compression": 1.0,  # the trajectory runs so many times as fast
-    "steps": [],  # (t_s, magnitude factor, angle_deg): both hold from t on, relative to the beginning
-    "modulation": None,  # (kx, ka_rad, fm_hz): (1 + kx cos wt), ka cos(wt - pi); C37.118.1 5.5.6
-}
 _LIMIT = 1 << 30
 _NANO = 1_000_000_000
 _MAX_KA_TURNS = 0.12  # 0.75 rad
-
-
-def settings(config):
-    """`config` with the defaults filled in; ValueError for a name that does not exist."""
-    for name in config:
-        if name not in DEFAULTS:
-            raise ValueError("%s: unknown, allowed are %s" % (name, ", ".join(sorted(DEFAULTS))))
-    full = dict(DEFAULTS)
-    full.update(config)
-    if full["channels"] is None:
-        full["channels"] = [
-            {"name": kind + phase, "kind": kind, "phase": phase, "magnitude": magnitude, "angle_deg": angle + turn}
-            for kind, magnitude, angle in (
-                ("V", full["voltage_v"], 0.0),
-                ("I", full["current_a"], full["current_angle_deg"]),
-            )
-            for phase, turn in (("A", 0), ("B", -120), ("C", 120))
-        ]
-    points = full["trajectory"]
-    if points is None:
-        points = [(0, full["f0_hz"] + full["frequency_offset_hz"])]
-    elif isinstance(points, str):
-        if points not in TRAJECTORIES:
-            raise ValueError("trajectory %s: unknown, allowed are %s" % (points, ", ".join(TRAJECTORIES)))
-        points = TRAJECTORIES[points]
-    full["trajectory"] = [(full["trajectory_start_s"] + t / full["compression"], hz) for t, hz in points]
-    return full
 
 
 def _turns(value):
@@ -70,36 +22,8 @@ def _turns(value):
     return round(value * _LIMIT) % _LIMIT
 
 
-def _frequency(full, fs_hz):
-    """[(sample, frequency in nHz)]: linear between, constant before the first and after the last."""
-    points = [(round(t * fs_hz), round(hz * _NANO)) for t, hz in full["trajectory"]]
-    ramps = [(round(t0 * fs_hz), round(t1 * fs_hz), round(r * _NANO)) for t0, t1, r in full["ramps"]]
-    for a, b in zip(points, points[1:]):
-        if b[0] <= a[0]:
-            raise ValueError("trajectory: times must increase")
-    for n0, n1, _ in ramps:
-        if n1 <= n0:
-            raise ValueError("ramps: t1 must come after t0")
-    corners = set([0])
-    corners.update([n for n, _ in points])
-    for n0, n1, _ in ramps:
-        corners.update((n0, n1))
-    line = []
-    for n in sorted(corners):
-        if n < 0:
-            raise ValueError("trajectory and ramps: times must not be negative")
-        f = points[0][1] if n <= points[0][0] else points[-1][1]
-        for (na, fa), (nb, fb) in zip(points, points[1:]):
-            if na <= n <= nb:
-                f = fa + (fb - fa) * (n - na) // (nb - na)
-        for n0, n1, r in ramps:
-            f += r * (min(max(n, n0), n1) - n0) // fs_hz
-        line.append((n, f))
-    return line
-
-
 class Synthetic(BlockSource):
-    """Blocks without end; `config` overrides DEFAULTS. Times count from the start, and act at the nearest sample."""
+    """Blocks without end; `config` overrides DEFAULTS. Times count from the start, rounded to a sample."""
 
     def __init__(self, config, block_samples):
         full = settings(config)
@@ -141,11 +65,11 @@ class Synthetic(BlockSource):
                 raise ValueError("harmonics: order 2 to 1000, fraction 0 to below 1")
             first.extend(array("i", [order, round(fraction * 262144), _turns(phase_deg / 360 + 0.25)]))
             peak += fraction
-        line = _frequency(full, fs_hz)
+        line = frequency_line(full)
         steps = {0: (1.0, 0.0)}
         steps.update({round(t * fs_hz): (factor, deg) for t, factor, deg in full["steps"]})
         self._rows = []
-        for n in sorted(set(steps) | set([n for n, _ in line])):
+        for n in sorted(set(steps) | {n for n, _ in line}):
             if not 0 <= n < _LIMIT:
                 raise ValueError("steps, ramps, trajectory: times must lie below 2^30 samples")
             factor, deg = steps[max([m for m in steps if m <= n])]
@@ -158,12 +82,12 @@ class Synthetic(BlockSource):
             self._rows.append(row)
 
     def _noise(self, rms, seed):
-        factor, shift = rms * 256 / w.NOISE_SUM_RMS, 0
+        factor, shift = rms * 256 / w.NOISE_RMS, 0
         while 0 < factor < 16384 and shift < 24:
             factor *= 2
             shift += 1
         if factor >= 32768:
-            raise ValueError("noise_counts: at most %d" % (32767 * w.NOISE_SUM_RMS / 256))
+            raise ValueError("noise_counts: at most %d" % (32767 * w.NOISE_RMS / 256))
         self._first[w.NOISE], self._first[w.NOISE_SHIFT] = round(factor), shift
         for i in range(3):
             self._first[w.SEEDS + i] = 1 + (seed * (i + 1)) % 31656
@@ -176,7 +100,7 @@ class Synthetic(BlockSource):
         words[at + 1] = value & (_LIMIT - 1)
 
     def _put_frequency(self, row, n, line, fs_hz):
-        """Step and its change at sample n: f / fs + r / 2 and r, for a frequency that rises r * fs a sample."""
+        """Step and its change at sample n: f / fs + r / 2 and r, if the frequency rises r * fs a sample."""
         k = max([i for i in range(len(line)) if line[i][0] <= n])
         na, fa = line[k]
         nb, fb = line[k + 1] if k + 1 < len(line) else (na + 1, fa)

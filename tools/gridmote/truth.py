@@ -5,8 +5,7 @@ Times are seconds since the start, which is a whole UTC second; phasors are rms 
 """
 
 import numpy as np
-
-from boards.unix.synthetic import settings
+from waveform.grid import settings
 
 
 class Truth:
@@ -55,7 +54,8 @@ class Truth:
 
     def frequency_hz(self, t_s):
         k, u, slope = self._piece(t_s)
-        return self._f[k] + slope * u + self.ka_rad * self.fm_hz * np.sin(2 * np.pi * self.fm_hz * np.asarray(t_s))
+        wave = np.sin(2 * np.pi * self.fm_hz * np.asarray(t_s))
+        return self._f[k] + slope * u + self.ka_rad * self.fm_hz * wave
 
     def rocof_hz_s(self, t_s):
         wave = np.cos(2 * np.pi * self.fm_hz * np.asarray(t_s))

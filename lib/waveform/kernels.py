@@ -28,9 +28,9 @@ AT = const(15)  # first sample of the block to write
 COUNT = const(16)  # samples that advance() has made
 NOISE, NOISE_SHIFT = const(17), const(18)
 SEEDS = const(19)  # three words
-HEAD = const(22)  # then amplitude and angle of each channel, then order, Q18 fraction and angle of each harmonic
+HEAD = const(22)  # then each channel's amplitude and angle, then each harmonic's order, Q18 fraction, angle
 
-NOISE_SUM_RMS = 15958.6  # of the sum of the three generators: sqrt of the sum of their modulus^2 / 12
+NOISE_RMS = 9342.1  # of the combined generator: 32362 values, equally likely
 
 
 def quarter_wave():
@@ -125,7 +125,7 @@ def write_counts(block: ptr16, state: ptr32, sine: ptr32, phases: ptr32):
                 state[19] = state[19] * 157 % 32363  # L'Ecuyer (1988), combined generator for 16 bits
                 state[20] = state[20] * 146 % 31727
                 state[21] = state[21] * 142 % 31657
-                v += ((state[19] + state[20] + state[21] - 47873) * state[17]) >> state[18]
+                v += (((state[19] - state[20] + state[21]) % 32362 - 16180) * state[17]) >> state[18]
             v = (v + 128) >> 8
             if v > 32767:
                 v = 32767
