@@ -79,7 +79,11 @@ def _convert(values: ptr16, fields: ptr32, words: ptr16, count: int):
                 while v < 0x20000000:
                     v <<= 1
                     exponent -= 1
-                v = (v >> 15) * (m >> 15) + (((v >> 15) * (m & 32767)) >> 15) + (((v & 32767) * (m >> 15)) >> 15)
+                v = (
+                    (v >> 15) * (m >> 15)
+                    + (((v >> 15) * (m & 32767)) >> 15)
+                    + (((v & 32767) * (m >> 15)) >> 15)
+                )
                 while v >= 0x1000000:
                     low = v & 1
                     v >>= 1
@@ -143,10 +147,18 @@ class DataWriter:
                 count = _fixed(unit / (phasor[2] * 1e-5))
                 rows.append((4 * i, _U16 if pmu.polar else _S16) + count)
                 rows.append((4 * i + 1, _S16) + (_fixed(2e4 * math.pi / _ONE) if pmu.polar else count))
-        rows.append((self._freq, _F32) + _single(1e-6) if pmu.freq_float else (self._freq, _S16) + _fixed(1e-3))
-        rows.append((self._freq + 1, _F32) + _single(1e-3) if pmu.freq_float else (self._freq + 1, _S16) + _fixed(0.1))
+        rows.append(
+            (self._freq, _F32) + _single(1e-6) if pmu.freq_float else (self._freq, _S16) + _fixed(1e-3)
+        )
+        rows.append(
+            (self._freq + 1, _F32) + _single(1e-3) if pmu.freq_float else (self._freq + 1, _S16) + _fixed(0.1)
+        )
         for i in range(len(pmu.analogs)):
-            rows.append((self.analogs + i, _F32) + _single(1e-3) if pmu.analogs_float else (self.analogs + i, _RAW, 0, 0))
+            rows.append(
+                (self.analogs + i, _F32) + _single(1e-3)
+                if pmu.analogs_float
+                else (self.analogs + i, _RAW, 0, 0)
+            )
         for i in range(len(pmu.digitals)):
             rows.append((self.digitals + i, _RAW, 0, 0))
         self._fields = array.array("i", [n for row in rows for n in row])

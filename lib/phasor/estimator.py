@@ -31,7 +31,7 @@ class Estimator:
 
     def __init__(self, fs_hz, f0_hz, rate, channels, block_samples, out, floor=8):
         cycle = fs_hz / f0_hz
-        if not 16 <= cycle or not fs_hz <= 50000:
+        if cycle < 16 or fs_hz > 50000:
             raise ValueError("fs_hz %d: from %d (16 samples a cycle) to 50000" % (fs_hz, 16 * f0_hz))
         if not 1 <= rate <= f0_hz * 2:
             raise ValueError("rate %d: from 1 to %d frames a second" % (rate, f0_hz * 2))

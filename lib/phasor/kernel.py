@@ -115,7 +115,11 @@ def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
             if place == 1:
                 angle = turn
                 a = int(par[5])
-                b = (re >> 15) * (a >> 15) + (((re >> 15) * (a & 32767)) >> 15) + (((re & 32767) * (a >> 15)) >> 15)
+                b = (
+                    (re >> 15) * (a >> 15)
+                    + (((re >> 15) * (a & 32767)) >> 15)
+                    + (((re & 32767) * (a >> 15)) >> 15)
+                )
                 magnitude = b >> up
             centre += span
         swing = first + second

@@ -1,0 +1,1 @@
+"""The application: tasks and policy. Knows lib; board and network come in through constructors."""

@@ -1,0 +1,134 @@
+"""Starts a node: the one place where the application and a board meet. `main.py CONFIG.json [seconds]`."""
+
+import asyncio
+import gc
+import json
+import random
+import sys
+from time import ticks_ms
+
+from boards.unix.board import Board
+from firmware.link import Link
+from firmware.meter import Meter
+from firmware.session import Session
+from firmware.status import Status
+from mqtt.publish import Publish
+from mqtt.retry import Retry
+from outbox.ring import Ring
+
+_STATUS_BYTES = 1023
+_DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
+
+
+def load(path):
+    """The checked configuration at `path`. The schema is let go again: it is a quarter of the program."""
+    from settings.schema import check
+
+    with open(path) as file:
+        config = check(json.load(file))
+    for name in ("settings.schema", "settings"):
+        sys.modules.pop(name)
+    return config
+
+
+def build(config, board):
+    """(meter, link) of a configuration on a board, wired together."""
+    from firmware.framing import framing
+
+    measurement, broker = config["measurement"], config["broker"]
+    writer, config_frame, fracsec = framing(measurement, board.source, board.clock)
+    for name in ("firmware.framing", "c37118.config"):
+        sys.modules.pop(name, None)
+    from phasor.estimator import Estimator
+
+    estimator = Estimator(
+        board.source.fs_hz,
+        measurement["f0_hz"],
+        measurement["rate"],
+        len(board.source.channels),
+        board.source.block_samples,
+        writer.values,
+    )
+    outbox = Ring(config["outbox"]["slots"], writer.size)
+    place = config["topic"]
+
+    def topic(kind):
+        levels = (place["area"], place["location_type"], place["location_id"], kind, config["id"])
+        return "/".join(levels).encode()
+
+    def acked(seq):
+        link.acked(seq)
+
+    session = Session(
+        config["id"].encode(),
+        board.network,
+        acked,
+        broker["user"].encode() if broker["user"] else None,
+        broker["password"].encode(),
+        broker["keepalive_s"],
+        broker["window"],
+        broker["max_packet"],
+    )
+    status = Status(Publish(topic("STATUS"), _STATUS_BYTES), board, measurement["idcode"])
+    session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
+    link = Link(
+        session,
+        outbox,
+        Retry(lambda n: random.getrandbits(16) % n),
+        (broker["host"], broker["port"], bool(broker["ca"])),
+        Publish(topic("PMU"), max(writer.size, len(config_frame))),
+        config_frame,
+        status,
+        topic("CMD"),
+        board.log,
+    )
+    stat = 0x8000 if config["source"]["test_mode"] else 0
+    meter = Meter(board.source, estimator, writer, outbox, board.clock, fracsec, stat, link.pump)
+    status.meter, status.estimator, status.link = meter, estimator, link
+    session.set_callback(link.command)
+    return meter, link
+
+
+async def _report(link, every_s):
+    """STATUS at its interval; the collector runs where nothing waits for it."""
+    while True:
+        await asyncio.sleep(every_s)
+        link.report("online")
+        gc.collect()
+
+
+async def _run(meter, link, every_s, seconds):
+    """Until the source ends, `seconds` have passed (0: never) or Ctrl-C; then drain and say good-bye."""
+    tasks = [asyncio.create_task(link.run()), asyncio.create_task(_report(link, every_s))]
+    measuring = asyncio.create_task(meter.run())
+    try:
+        if seconds:
+            await asyncio.wait_for(measuring, seconds)
+        else:
+            await measuring
+    except (asyncio.TimeoutError, KeyboardInterrupt):
+        pass
+    await link.drain(_DRAIN_MS)
+    for task in tasks:
+        task.cancel()
+    link.session.leave(ticks_ms())
+
+
+def main(argv):
+    if len(argv) not in (2, 3):
+        print("usage: main.py CONFIG.json [seconds]")
+        return 2
+    try:
+        config = load(argv[1])
+        board = Board(config)
+        meter, link = build(config, board)
+    except (ValueError, OSError) as e:
+        print("%s: %s" % (argv[1], e))
+        return 1
+    gc.collect()
+    asyncio.run(_run(meter, link, config["status_s"], float(argv[2]) if len(argv) == 3 else 0))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

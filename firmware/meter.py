@@ -1,0 +1,62 @@
+"""Turns sample blocks into data frames in the outbox."""
+
+import asyncio
+
+
+class Meter:
+    """Measures for as long as its source gives samples.
+
+    source: `due_ms()` until the next block is ready, `fill()` and the block it describes (see the board).
+    estimator, writer: phasor.Estimator and c37118.DataWriter that share their values. outbox: a Ring.
+    clock: `tq` (time quality byte) and `stat` (STAT bits of time), kept up to date by the board.
+    fracsec: TIME_BASE counts per frame. stat: STAT bits of this node, such as test mode.
+    on_frame: called after each frame.
+
+    From a block to the committed frame nothing is allocated.
+    """
+
+    def __init__(self, source, estimator, writer, outbox, clock, fracsec, stat, on_frame):
+        self._source = source
+        self._estimator = estimator
+        self._writer = writer
+        self._outbox = outbox
+        self._clock = clock
+        self._fracsec = fracsec
+        self._stat = stat
+        self._on_frame = on_frame
+        self.frames = 0
+
+    async def run(self):
+        """Until the source ends."""
+        source = self._source
+        while True:
+            wait_ms = source.due_ms()
+            if wait_ms > 0:
+                await asyncio.sleep_ms(wait_ms)
+                continue
+            if not self.take():
+                return
+            await asyncio.sleep_ms(0)  # several blocks may be due: others get their turn in between
+
+    def take(self):
+        """Measure the next block; False at the end of the source."""
+        source = self._source
+        n = source.fill()
+        if not n:
+            return False
+        estimator = self._estimator
+        estimator.push(source.block, n, source.sec, source.ns)
+        while estimator.next():
+            self._frame(estimator.sec, estimator.frame)
+        return True
+
+    def _frame(self, sec, frame):
+        outbox = self._outbox
+        clock = self._clock
+        off = outbox.pend()
+        size = self._writer.write(
+            outbox.buf, off, sec, frame * self._fracsec, clock.tq, self._stat | clock.stat
+        )
+        outbox.commit(size)
+        self.frames += 1
+        self._on_frame()

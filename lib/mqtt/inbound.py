@@ -1,0 +1,90 @@
+"""What a broker sends, taken apart byte by byte, with every length checked before it is believed."""
+
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
+
+_SIZES = {CONNACK: 2, PUBACK: 2, PINGRESP: 0}  # remaining length where it is fixed
+
+
+class ProtocolError(Exception):
+    """The broker sent what MQTT 3.1.1 does not allow, or more than this node takes: end the connection."""
+
+
+class Inbound:
+    """A parser of at most `max_packet` bytes of remaining length; whatever is wrong raises ProtocolError.
+
+    `feed(chunk, n)` takes n bytes of a chunk and calls `on_packet(kind, packet, size)` for each whole packet:
+    kind is its type with the flags cleared, `packet` a bytearray that is reused, valid during the call.
+    A PUBLISH is handed over with `flags`, and has been checked: `publish_parts` takes it apart.
+    """
+
+    def __init__(self, max_packet, on_packet):
+        self._packet = bytearray(max(8, max_packet))
+        self._max = max_packet
+        self._on_packet = on_packet
+        self.reset()
+
+    def reset(self):
+        """Begin with a new connection."""
+        self.flags = 0
+        self._kind = 0  # 0: the next byte begins a packet
+        self._shift = 0  # bits of remaining length read so far; -1: all of it
+        self._need = 0
+        self._have = 0
+
+    def feed(self, chunk, n):
+        i = 0
+        while i < n:
+            b = chunk[i]
+            i += 1
+            if not self._kind:
+                self._begin(b)
+            elif self._shift >= 0:
+                self._length(b)
+            else:
+                self._packet[self._have] = b
+                self._have += 1
+            if self._kind and self._shift < 0 and self._have == self._need:
+                kind = self._kind
+                self._kind = 0
+                if kind == PUBLISH:
+                    self._check_publish()
+                self._on_packet(kind, self._packet, self._need)
+
+    def _begin(self, b):
+        kind = b & 0xF0
+        if kind not in (CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP) or (b & 0x0F and kind != PUBLISH):
+            raise ProtocolError("unexpected packet type %02x" % b)
+        if kind == PUBLISH and b & 6 > 2:
+            raise ProtocolError("PUBLISH with QoS %d, which was not subscribed" % (b >> 1 & 3))
+        self._kind = kind
+        self.flags = b & 0x0F
+        self._shift = self._need = self._have = 0
+
+    def _length(self, b):
+        self._need |= (b & 127) << self._shift
+        if b & 128:
+            self._shift += 7
+            if self._shift > 21:
+                raise ProtocolError("remaining length of more than four bytes")
+            return
+        self._shift = -1
+        if _SIZES.get(self._kind, self._need) != self._need or (self._kind == SUBACK and self._need != 3):
+            raise ProtocolError("packet type %02x with a remaining length of %d" % (self._kind, self._need))
+        if self._need > self._max:
+            raise ProtocolError("a packet of %d bytes: this node takes at most %d" % (self._need, self._max))
+
+    def _check_publish(self):
+        need = 2 + (2 if self.flags & 6 else 0)
+        if self._need < need or (self._packet[0] << 8 | self._packet[1]) + need > self._need:
+            raise ProtocolError("PUBLISH whose topic is longer than its %d bytes" % self._need)
+
+
+def publish_parts(packet, size, flags):
+    """(topic bytes, payload bytes, packet id or 0) of a checked PUBLISH."""
+    end = 2 + (packet[0] << 8 | packet[1])
+    topic = bytes(packet[2:end])
+    pid = 0
+    if flags & 6:
+        pid = packet[end] << 8 | packet[end + 1]
+        end += 2
+    return topic, bytes(packet[end:size]), pid

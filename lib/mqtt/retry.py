@@ -1,0 +1,36 @@
+"""When to try the broker again."""
+
+_BASE_MS = 700
+_PATIENCE_MS = 600000  # a network that is away for longer is asked less and less often
+_CAP_MS = 120000
+_STABLE_MS = 10000  # a connection that lived this long makes the broker trusted again
+
+
+class Retry:
+    """Delays in ms until the next attempt; `random(n)` gives 0..n - 1.
+
+    The network refused or did not answer: 0.7 +- 0.2 s, so that live data is back at once; beyond ten minutes
+    a 600th of the outage more. The broker refused, or accepted and dropped: it may be overloaded, so the
+    delay doubles each time, with a quarter of it as jitter. Neither exceeds two minutes by more than its jitter.
+    """
+
+    def __init__(self, random):
+        self._random = random
+        self._outage_ms = 0
+        self._refusals = 0
+
+    def network_failed(self, waited_ms):
+        """waited_ms: since the attempt before, or since the connection was lost."""
+        self._outage_ms = min(self._outage_ms + waited_ms, 600 * _CAP_MS)
+        delay = min(_BASE_MS + max(0, self._outage_ms - _PATIENCE_MS) // 600, _CAP_MS)
+        return delay - 200 + self._random(401)
+
+    def broker_failed(self, lived_ms):
+        """lived_ms: how long the connection was open, 0 if the broker refused it."""
+        self._outage_ms = 0
+        if lived_ms >= _STABLE_MS:
+            self._refusals = 0
+        delay = min(_BASE_MS << self._refusals, _CAP_MS)
+        if delay < _CAP_MS:
+            self._refusals += 1
+        return delay - delay // 4 + self._random(delay // 2 + 1)

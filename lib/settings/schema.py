@@ -1,0 +1,176 @@
+"""The configuration of a node: every key with its default, its bounds and its meaning, and the check of it."""
+
+REQUIRED = None  # in place of a default
+
+
+class ConfigError(ValueError):
+    """One line for each mistake: its path, what is there and what is allowed."""
+
+
+def text(most, least=1, chars=None):
+    """A string of least..most bytes, all of `chars` if given."""
+    allowed = "a string of %d to %d bytes" % (least, most) + (" out of %s" % chars if chars else "")
+
+    def check(value):
+        ok = isinstance(value, str) and least <= len(value.encode()) <= most
+        return None if ok and (not chars or all(c in chars for c in value)) else allowed
+
+    return check
+
+
+def whole(least, most):
+    """An integer."""
+
+    def check(value):
+        ok = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return None if ok else "a whole number from %d to %d" % (least, most)
+
+    return check
+
+
+def one_of(*choices):
+    def check(value):
+        return (
+            None
+            if value in choices and type(value) in [type(c) for c in choices]
+            else "one of %s" % ", ".join([repr(c) for c in choices])
+        )
+
+    return check
+
+
+def truth(value):
+    return None if isinstance(value, bool) else "true or false"
+
+
+def power_of_two(least, most):
+    def check(value):
+        ok = whole(least, most)(value) is None and value & (value - 1) == 0
+        return None if ok else "a power of two from %d to %d" % (least, most)
+
+    return check
+
+
+def anything(value):
+    """Checked by the one who uses it: a source knows its own keys."""
+    return None if isinstance(value, dict) else "an object"
+
+
+_LEVEL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+FORMATS = ("int16-polar", "int16-rectangular", "float32-polar", "float32-rectangular")
+
+# key: (check or nested schema, default, meaning). A default of REQUIRED must be given.
+SCHEMA = {
+    "id": (
+        text(64, chars=_LEVEL),
+        REQUIRED,
+        "producer id: last level of every topic, and the MQTT client id",
+    ),
+    "role": (one_of("meter"), "meter", "what the node does"),
+    "topic": (
+        {
+            "area": (text(64, chars=_LEVEL), REQUIRED, "first level of the topic"),
+            "location_type": (text(64, chars=_LEVEL), REQUIRED, "second level"),
+            "location_id": (text(64, chars=_LEVEL), REQUIRED, "third level"),
+        },
+        REQUIRED,
+        "where the node is",
+    ),
+    "broker": (
+        {
+            "host": (text(255), REQUIRED, "name or address of the MQTT broker"),
+            "port": (whole(1, 65535), 1883, "8883 is usual with TLS"),
+            "user": (text(255), "", "empty: none"),
+            "password": (text(255, 0), "", "never logged"),
+            "ca": (
+                text(255),
+                "",
+                "path of the CA certificate (PEM or DER): TLS, which must name `host`; empty: no TLS",
+            ),
+            "keepalive_s": (
+                whole(2, 3600),
+                10,
+                "half of it in silence: ping; one and a half: the link is given up",
+            ),
+            "window": (whole(1, 128), 32, "messages in flight"),
+            "max_packet": (whole(64, 65536), 1024, "largest packet accepted from the broker, bytes"),
+        },
+        REQUIRED,
+        "where frames go",
+    ),
+    "measurement": (
+        {
+            "station": (text(16), "Gridmote", "STN of the configuration frame"),
+            "idcode": (whole(1, 65534), REQUIRED, "IDCODE of the stream"),
+            "f0_hz": (one_of(50, 60), 50, "nominal frequency"),
+            "rate": (one_of(1, 2, 5, 10, 12, 15, 20, 25, 30, 50, 60, 100, 120), 50, "frames per second"),
+            "format": (
+                one_of(*FORMATS),
+                "int16-polar",
+                "of the phasors; FREQ and DFREQ are int16 or float32 alike",
+            ),
+            "frequency_from": (whole(0, 31), 0, "the channel whose frequency and ROCOF the frame states"),
+            "block_ms": (whole(5, 200), 20, "length of a sample block"),
+        },
+        REQUIRED,
+        "what is measured and how it is framed",
+    ),
+    "source": (
+        {
+            "kind": (one_of("synthetic", "replay"), REQUIRED, "a simulated grid, or a converted recording"),
+            "file": (text(255), "", "replay: the .gmr file"),
+            "repeat": (truth, True, "replay: for ever, seamlessly in phase; false: stop at its end"),
+            "grid": (anything, {}, "synthetic: its keys are in lib/waveform/grid.py"),
+            "test_mode": (
+                truth,
+                True,
+                "mark every frame as test data in STAT (these sources do not measure a grid)",
+            ),
+        },
+        REQUIRED,
+        "where samples come from",
+    ),
+    "outbox": (
+        {"slots": (power_of_two(2, 32768), 256, "frames that wait in RAM for the broker")},
+        {},
+        "what bridges an outage",
+    ),
+    "status_s": (whole(1, 86400), 10, "seconds between STATUS messages"),
+}
+
+
+def check(config, schema=SCHEMA, path=""):
+    """`config` with every default filled in; ConfigError with one line for each mistake."""
+    mistakes = []
+    full = _fill(config, schema, path, mistakes)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return full
+
+
+def _fill(config, schema, path, mistakes):
+    if not isinstance(config, dict):
+        mistakes.append("%s: an object is needed, not %r" % (path or "the configuration", config))
+        return {}
+    for key in config:
+        if key not in schema:
+            mistakes.append("%s: unknown; allowed are %s" % (_join(path, key), ", ".join(sorted(schema))))
+    full = {}
+    for key, (rule, default, meaning) in schema.items():
+        where = _join(path, key)
+        value = config.get(key, default)
+        if value is REQUIRED:
+            mistakes.append("%s: missing (%s)" % (where, meaning))
+        elif isinstance(rule, dict):
+            full[key] = _fill(value, rule, where, mistakes)
+        else:
+            allowed = rule(value) if key in config else None
+            if allowed:
+                shown = "not as given" if key == "password" else "not %r" % (value,)
+                mistakes.append("%s: must be %s, %s" % (where, allowed, shown))
+            full[key] = value
+    return full
+
+
+def _join(path, key):
+    return "%s.%s" % (path, key) if path else str(key)
