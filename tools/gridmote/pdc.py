@@ -21,7 +21,6 @@ from gridmote.rawframe import grid_of, whole_frames
 from gridmote.subscriber import BrokerAddress, Subscriber
 
 _TOTALS_EVERY_S = 10
-_PORTS_TRIED = 1000
 _TOLD_CLIENTS = 200  # connections that the summary lists, the last ones
 
 
@@ -54,7 +53,7 @@ class PdcAdapter:
     def start(self):
         """Raises OSError if a fixed port cannot be had."""
         for topic, port in self._fixed_ports.items():
-            self._serve(topic, port)
+            self._servers[topic] = self._serve(topic, port)
         if self._writer:
             self._writer.start()
         self.subscriber.start()
@@ -104,7 +103,9 @@ class PdcAdapter:
         if kind not in (DATA, CFG2):
             self._counts["ignored"] += 1
             return
-        server = self._servers.get(topic) or self._serve_somewhere(topic)
+        server = self._servers.get(topic)
+        if server is None:
+            server = self._servers[topic] = self._serve_somewhere(topic)
         if kind == CFG2:
             self._configure(server, frame)
         else:
@@ -133,23 +134,26 @@ class PdcAdapter:
     def _serve(self, topic, port):
         server = PmuServer(topic, self._client_event)
         server.bind(self._host, port)
-        self._servers[topic] = server
         task = self._loop.create_task(server.serve())
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         return server
 
     def _serve_somewhere(self, topic):
-        for _ in range(_PORTS_TRIED):
+        """-> PmuServer at the next free port; without any, one that nobody can connect to, and a word."""
+        reason = "no port below 65536 is left"
+        while self._next_port <= 65535:
             port = self._next_port
             self._next_port += 1 if port else 0  # base port 0: any free one
             try:
                 return self._serve(topic, port)
             except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES) or not port:
-                    raise
+                reason = str(error)
+                if error.errno != errno.EADDRINUSE or not port:
+                    break
                 self._report("port_taken", port=port)
-        raise OSError(errno.EADDRINUSE, "no free port for %s" % topic)
+        self._report("not_served", topic=topic, reason=reason)
+        return PmuServer(topic, self._client_event)
 
     def _client_event(self, event, **fields):
         if event != "client_connected":

@@ -13,6 +13,7 @@ _STYLES = {
     "pmu": "green", "client_connected": "green", "broker_found": "green", "archive_recovered": "green",
     "client_dropped": "red", "broker_lost": "red", "broker_unreachable": "red", "broker_refuses": "red",
     "archive_trouble": "red", "bad_payload": "yellow", "port_taken": "yellow",
+    "not_served": "red",
 }
 
 
@@ -43,15 +44,15 @@ class Report:
     def _summary(self, fields):
         table = Table(title="Summary", title_justify="left", show_header=False)
         for name, value in fields.items():
-            if name != "pmus":
+            if not isinstance(value, list):
                 table.add_row(name.replace("_", " "), str(value))
         self._console.print(table)
-        if fields["pmus"]:
-            columns = list(fields["pmus"][0])
-            table = Table(*columns)
-            for pmu in fields["pmus"]:
-                table.add_row(*(escape(str(pmu[column])) for column in columns))
-            self._console.print(table)
+        for rows in (fields["pmus"], fields["served"]):
+            if rows:
+                table = Table(*rows[0])
+                for row in rows:
+                    table.add_row(*(escape(str(value)) for value in row.values()))
+                self._console.print(table)
 
 
 def _connection_tester(pmu):

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import ssl
+import sys
 import threading
 import time
 from urllib.parse import unquote, urlsplit
@@ -130,12 +131,15 @@ class Subscriber:
         with self._lock:
             self._connection += 1
         if self._running and self._trouble is None:
-            self._say("broker_lost", broker=str(self.address), reason=str(reason))
+            # paho calls a connection that simply ended an unspecified error.
+            why = "connection closed" if str(reason) == "Unspecified error" else str(reason)
+            self._say("broker_lost", broker=str(self.address), reason=why)
 
     def _failed(self, _client, _userdata):
         with self._lock:
             self._connection += 1
-        self._say_trouble("broker_unreachable", "no connection to %s" % self.address)
+        error = sys.exc_info()[1]  # paho calls this while it handles the exception, and does not pass it on
+        self._say_trouble("broker_unreachable", str(error) or type(error).__name__)
 
     def _say_trouble(self, event, reason):
         """Once, not at every attempt."""
