@@ -41,7 +41,7 @@ class micropython:
     @staticmethod
     def viper(kernel):
         code = kernel.__code__
-        hints = [kernel.__annotations__.get(name) for name in code.co_varnames[:code.co_argcount]]
+        hints = [kernel.__annotations__.get(name) for name in code.co_varnames[: code.co_argcount]]
         casts = [hint if hint in (ptr8, ptr16, ptr32) else None for hint in hints]
 
         def plain(*args):

@@ -7,9 +7,8 @@ try:
 except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr16
 
-from waveform.gmr import RecordingError, read_head
-
 from boards.unix.source import BlockSource
+from waveform.gmr import RecordingError, read_head
 
 
 @micropython.viper

@@ -7,10 +7,9 @@ really linear (the reference model for it is tools/gridmote/truth.py).
 import math
 from array import array
 
+from boards.unix.source import BlockSource
 from waveform import kernels as w
 from waveform.grid import frequency_line, settings
-
-from boards.unix.source import BlockSource
 
 _LIMIT = 1 << 30
 _NANO = 1_000_000_000

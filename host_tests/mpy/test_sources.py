@@ -6,10 +6,10 @@ from array import array
 from binascii import hexlify
 
 import micropython
-from waveform.gmr import RecordingError, head_bytes
 
 from boards.unix.replay import Replay
 from boards.unix.synthetic import Synthetic
+from waveform.gmr import RecordingError, head_bytes
 
 SEC = 1_790_000_000 - (1 << 31)
 

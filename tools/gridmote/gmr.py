@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from waveform.gmr import head_bytes, read_head
 
 

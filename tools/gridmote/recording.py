@@ -10,11 +10,11 @@ from pathlib import Path
 
 import comtrade
 import numpy as np
-from waveform.gmr import MAX_FS_HZ, RecordingError
 
 from gridmote import seamless
 from gridmote.gmr import to_counts, write_gmr
 from gridmote.resample import resample
+from waveform.gmr import MAX_FS_HZ, RecordingError
 
 _UNIT = re.compile(r"([kmuµμ]?)(v|volts?|a|amps?|amperes?)", re.IGNORECASE)
 _PREFIX = {"": 1.0, "k": 1e3, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6}

@@ -5,6 +5,7 @@ Times are seconds since the start, which is a whole UTC second; phasors are rms 
 """
 
 import numpy as np
+
 from waveform.grid import settings
 
 
