@@ -1,7 +1,10 @@
 """Starts a node: the one place where the application and a board meet. `main.py CONFIG.json [seconds]`."""
 
-import asyncio
 import gc
+
+gc.threshold(4096)  # while the program loads: its parts then lie close together, and large buffers find room
+
+import asyncio
 import json
 import random
 import sys
@@ -26,9 +29,16 @@ def load(path):
 
     with open(path) as file:
         config = check(json.load(file))
-    for name in ("settings.schema", "settings"):
-        sys.modules.pop(name)
+    _forget("settings.schema")
     return config
+
+
+def _forget(*names):
+    """Let go of modules that have done their work: both places that hold one (their package is the other)."""
+    for name in names:
+        package, _, module = name.rpartition(".")
+        sys.modules.pop(name)
+        delattr(sys.modules[package], module)
 
 
 def build(config, board):
@@ -37,8 +47,7 @@ def build(config, board):
 
     measurement, broker = config["measurement"], config["broker"]
     writer, config_frame, fracsec = framing(measurement, board.source, board.clock)
-    for name in ("firmware.framing", "c37118.config"):
-        sys.modules.pop(name, None)
+    _forget("firmware.framing", "c37118.config", "c37118.frame")
     from phasor.estimator import Estimator
 
     estimator = Estimator(
@@ -48,6 +57,7 @@ def build(config, board):
         len(board.source.channels),
         board.source.block_samples,
         writer.values,
+        rectangular=measurement["format"].endswith("rectangular"),
     )
     outbox = Ring(config["outbox"]["slots"], writer.size)
     place = config["topic"]
@@ -126,6 +136,7 @@ def main(argv):
         print("%s: %s" % (argv[1], e))
         return 1
     gc.collect()
+    gc.threshold(-1)
     asyncio.run(_run(meter, link, config["status_s"], float(argv[2]) if len(argv) == 3 else 0))
     return 0
 

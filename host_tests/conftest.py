@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".deps/bin"
-NODE_PATH = ("lib", ".", ".deps/umqtt", "host_tests/mpy")  # relative to ROOT, where the programs run
+NODE_PATH = (".frozen", "lib", ".", ".deps/umqtt", "host_tests/mpy")  # relative to ROOT, where the programs run
 
 
 class Port:

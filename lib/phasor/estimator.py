@@ -22,14 +22,15 @@ class Estimator:
       angle      in 2^-30 turn, -2^29..2^29, of a cosine at nominal frequency whose maximum is at the UTC second
       deviation  of the frequency from nominal, in uHz
       ROCOF      in mHz/s
-    The last three are kernel.ABSENT below `floor` rms counts and further than f0 / 4 off nominal.
+    With `rectangular` the first two are real and imaginary part, rms counts * 2^14.
+    Values other than the magnitude are kernel.ABSENT below `floor` rms counts and further than f0 / 4 off nominal.
 
     Usage: `push(block, n, sec, ns)`, then `next()` while it returns True; the frame's time is then `sec` and
     number `frame` of that second. Neither allocates. `sec` is SOC - 2^31, a small integer until 2072.
     Delay: one nominal cycle and a half. Counters: `gaps` in the samples, `skipped` frames lost to them.
     """
 
-    def __init__(self, fs_hz, f0_hz, rate, channels, block_samples, out, floor=8):
+    def __init__(self, fs_hz, f0_hz, rate, channels, block_samples, out, floor=8, rectangular=False):
         cycle = fs_hz / f0_hz
         if cycle < 16 or fs_hz > 50000:
             raise ValueError("fs_hz %d: from %d (16 samples a cycle) to 50000" % (fs_hz, 16 * f0_hz))
@@ -62,6 +63,11 @@ class Estimator:
         self._next_frame = 0
         self._design(cycle)
         self._par[kernel.FLOOR] = floor << 14
+        self._to_rectangular = None
+        if rectangular:
+            from phasor.rectangular import to_rectangular
+
+            self._to_rectangular = to_rectangular
 
     def _design(self, cycle):
         """Coefficients (Q14, offset by 16384: cosine, sine of each tap) and the kernel's constants."""
@@ -153,6 +159,8 @@ class Estimator:
         par[kernel.TURN] = (_mul30(self._tau << 10, self._tau_turn) - reference) & _TURN
         par[kernel.TAU] = self._tau * 1049 // (4000 * self._half) + (1 << 19)
         kernel.estimate(self._history, self._coef, par, self._out)
+        if self._to_rectangular:
+            self._to_rectangular(self._out, self._channels)
         return True
 
     def _centre(self):

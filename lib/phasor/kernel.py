@@ -8,7 +8,7 @@ except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr16, ptr32
 
 # atan(2^-i) in 2^-30 turn; after 24 steps 1e-8 turn is left.
-_ATAN = array.array("i", (
+ATAN = array.array("i", (
     134217728, 79233351, 41864727, 21251189, 10666833, 5338616, 2669960, 1335061, 667541, 333772, 166886, 83443,
     41722, 20861, 10430, 5215, 2608, 1304, 652, 326, 163, 81, 41, 20))  # fmt: skip
 
@@ -57,7 +57,7 @@ def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
     taps = int(par[1])
     shift = int(par[4])
     span = int(par[2]) * stride
-    atan = ptr32(_ATAN)
+    atan = ptr32(ATAN)
     for channel in range(stride):
         centre = int(par[3]) + channel - span
         turn = 0
