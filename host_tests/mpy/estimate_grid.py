@@ -1,9 +1,9 @@
-"""Estimates a synthetic grid: `estimate_grid.py '{"grid": {...}, "rate": 50, "frames": 20}'`, one JSON line a frame."""
+"""Estimates a synthetic grid: argument {"grid": {...}, "rate": 50, "frames": 20}, one JSON line a frame."""
 
 import json
 import sys
-
 from array import array
+
 from boards.unix.synthetic import Synthetic
 from phasor.estimator import Estimator
 
@@ -22,4 +22,5 @@ while frames < task["frames"]:
     while estimator.next() and frames < task["frames"]:
         print(json.dumps([estimator.sec - start, estimator.frame, list(out)]))
         frames += 1
-print(json.dumps({"gaps": estimator.gaps, "skipped": estimator.skipped, "scale": [c["scale"] for c in source.channels]}))
+scales = [c["scale"] for c in source.channels]
+print(json.dumps({"gaps": estimator.gaps, "skipped": estimator.skipped, "scale": scales}))

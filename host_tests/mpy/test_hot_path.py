@@ -1,4 +1,4 @@
-"""From a block of samples to a committed frame nothing is allocated: 1,000 frames under a locked heap, every FORMAT."""
+"""From a block of samples to a committed frame nothing is allocated: a locked heap, 1,000 frames, every FORMAT."""
 
 import micropython
 

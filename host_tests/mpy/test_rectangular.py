@@ -1,4 +1,4 @@
-"""Magnitude and angle to rectangular against the closed form, full circle and small magnitudes; absent stays absent."""
+"""Magnitude and angle to rectangular against the closed form; absent stays absent."""
 
 import math
 from array import array

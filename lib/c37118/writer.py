@@ -189,7 +189,7 @@ class DataWriter:
 def _fixed(factor):
     """(multiplier, shift) of a fixed-point factor below 1/2: v * factor = v * multiplier / 2^(30 + shift)."""
     shift = 1
-    while factor * (1 << (shift + 1)) < 1 and shift < 24:
+    while factor * (1 << (shift + 1)) < 0.999 and shift < 24:
         shift += 1
     multiplier = round(factor * (1 << shift) * _ONE)
     if not 0 < multiplier < _ONE:
