@@ -74,9 +74,14 @@ class Inbound:
             raise ProtocolError("a packet of %d bytes: this node takes at most %d" % (self._need, self._max))
 
     def _check_publish(self):
-        need = 2 + (2 if self.flags & 6 else 0)
-        if self._need < need or (self._packet[0] << 8 | self._packet[1]) + need > self._need:
+        packet = self._packet
+        end = 4 if self.flags & 6 else 2
+        if self._need >= end:
+            end += packet[0] << 8 | packet[1]
+        if self._need < end:
             raise ProtocolError("PUBLISH whose topic is longer than its %d bytes" % self._need)
+        if self.flags & 6 and not packet[end - 2] and not packet[end - 1]:
+            raise ProtocolError("PUBLISH with packet id 0")
 
 
 def publish_parts(packet, size, flags):

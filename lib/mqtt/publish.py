@@ -5,26 +5,30 @@ try:
 except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr8
 
-_HEAD = 5  # first byte and up to four of remaining length
+_HEAD = 4  # first byte and up to three of remaining length
+_MOST = 0xFFFF  # bytes of payload
+_TOPIC_MOST = 1024
 
 
 @micropython.viper
-def _copy(dst: ptr8, at: int, src: ptr8, span: int):
-    """Copy span >> 20 bytes from src[span & 0xFFFFF] to dst[at]."""
-    off = span & 0xFFFFF
-    for i in range(span >> 20):
+def _copy(dst: ptr8, src: ptr8, off: int, span: int):
+    """Copy span & 0xFFFF bytes from src[off] to dst[span >> 16]."""
+    at = span >> 16
+    for i in range(span & 0xFFFF):
         dst[at + i] = src[off + i]
 
 
 class Publish:
-    """Encodes QoS 1 PUBLISH packets (clause 3.3) of at most `max_payload` (1023) bytes to `topic` (bytes).
+    """Encodes QoS 1 PUBLISH packets (clause 3.3) of at most `max_payload` bytes (65535) to `topic` (bytes, 1024).
 
     After `encode` the packet is buf[start:end].
     """
 
     def __init__(self, topic, max_payload):
-        if not 0 < len(topic) < 65536 or b"+" in topic or b"#" in topic:
-            raise ValueError("topic %r: 1 to 65535 bytes without + and #" % topic)
+        if not 0 < len(topic) <= _TOPIC_MOST or b"+" in topic or b"#" in topic:
+            raise ValueError("topic %r: 1 to %d bytes without + and #" % (topic, _TOPIC_MOST))
+        if not 0 <= max_payload <= _MOST:
+            raise ValueError("payload of up to %d bytes: at most %d" % (max_payload, _MOST))
         self.topic = topic
         self._body = _HEAD + 4 + len(topic)
         self.buf = bytearray(self._body + max_payload)
@@ -37,11 +41,11 @@ class Publish:
         """Write the packet that carries payload[off:off + size]. Allocates nothing."""
         buf = self.buf
         body = self._body
-        if body + size > len(buf):
+        if size < 0 or body + size > len(buf) or off + size > len(payload):
             raise ValueError("payload of %d bytes: at most %d" % (size, len(buf) - body))
         buf[body - 2] = pid >> 8
         buf[body - 1] = pid & 0xFF
-        _copy(buf, body, payload, size << 20 | off)
+        _copy(buf, payload, off, body << 16 | size)
         self.end = body + size
         remaining = self.end - _HEAD
         at = _HEAD - 1
