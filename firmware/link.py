@@ -52,9 +52,8 @@ class Link:
         if session.state == OPEN:
             if self._down:
                 self._welcome()
-            if self._asked and session.ready():
+            if self._asked and self.report("online"):
                 self._asked = False
-                self.report("online")
             while session.ready() and self._send(now):
                 moved = True
         return moved
@@ -75,7 +74,7 @@ class Link:
         session = self.session
         error = session.error
         if isinstance(error, Unreachable):
-            wait_ms = self._retry.network_failed(ticks_diff(now, self._tried_ms))
+            wait_ms = self._retry.network_failed(ticks_diff(now, self._tried_ms) if self._down else 0)
         else:
             wait_ms = self._retry.broker_failed(session.lived_ms)
         text = str(error)
@@ -90,6 +89,7 @@ class Link:
 
     def _welcome(self):
         self._down = False
+        self._retry.connected()
         self._greeting = 2
         self.connections += 1
         self._log("broker %s:%d: connected" % self._broker[:2])
@@ -105,7 +105,7 @@ class Link:
             if self._greeting:
                 session.send(self._live, self._config_frame, 0, len(self._config_frame), FREE, now, True)
             else:
-                self.report("online")
+                self._publish_status("online", now)
             return True
         pid = session.window.resend()
         if pid:
@@ -127,11 +127,16 @@ class Link:
             self.outbox.ack(seq)
 
     def report(self, state):
-        """Publish STATUS, retained, if the connection is free for it; a later one will tell the same."""
+        """Publish STATUS, retained, if the connection is free for it: whether it was."""
         session = self.session
-        if session.ready() and not session.window.full():
-            payload = self._status.payload(state)
-            session.send(self._status.packet, payload, 0, len(payload), FREE, ticks_ms(), True)
+        free = session.ready() and not session.window.full()
+        if free:
+            self._publish_status(state, ticks_ms())
+        return free
+
+    def _publish_status(self, state, now):
+        payload = self._status.payload(state)
+        self.session.send(self._status.packet, payload, 0, len(payload), FREE, now, True)
 
     def command(self, topic, payload):
         """A message on CMD. `status` asks for STATUS at once; anything else is counted."""
@@ -148,6 +153,5 @@ class Link:
             if not len(self.outbox) and not self.session.window.open_count:
                 if told:
                     return
-                told = True
-                self.report("stopped")
+                told = self.report("stopped")
             await asyncio.sleep_ms(self._POLL_MS)

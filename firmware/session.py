@@ -110,7 +110,8 @@ class Session(MQTTClient):
             self.sock.close()
         self.sock = self._poller = None
         self.error = error
-        self.lived_ms = ticks_diff(now, self._opened_ms) if self.state == OPEN else 0
+        # Beyond half the period of ticks_ms, some days, the difference is negative.
+        self.lived_ms = abs(ticks_diff(now, self._opened_ms)) if self.state == OPEN else 0
         self.state = CLOSED
 
     def leave(self, now):
@@ -185,14 +186,13 @@ class Session(MQTTClient):
 
     def subscribe(self, topic, qos=1):
         """Send SUBSCRIBE; a refusal ends the connection."""
-        pid = self.window.next_id()
-        self.pid = pid - 1
-        self._pen.answer = bytes((3, pid >> 8, pid & 0xFF, 0))
-        self._put_control(MQTTClient.subscribe, topic, qos)
-
-    def wait_msg(self):
-        """MQTTClient.subscribe asks for the SUBACK here; the real one is read by `step`."""
-        return SUBACK
+        # Not MQTTClient's: that packet goes wrong with a topic of more than 122 bytes.
+        pid, n = self.window.next_id(), len(topic)
+        size = n + 5
+        head = (0x82, size) if size < 128 else (0x82, size & 127 | 128, size >> 7)
+        self._control = (
+            self._control + bytes(head + (pid >> 8, pid & 0xFF, n >> 8, n & 0xFF)) + topic + bytes((qos,))
+        )
 
     def ready(self):
         """Whether a PUBLISH may be written: connected, and nothing half written."""
@@ -252,14 +252,14 @@ class Session(MQTTClient):
         return False
 
     def _packet(self, kind, packet, size):
-        if kind == PUBACK:
-            self._puback(packet[0] << 8 | packet[1])
-        elif kind == PINGRESP:
-            self._pinged = False
-        elif kind == CONNACK:
+        if kind == CONNACK:
             self._connack(packet)
         elif self.state != OPEN:
             raise ProtocolError("packet type %02x before CONNACK" % kind)
+        elif kind == PUBACK:
+            self._puback(packet[0] << 8 | packet[1])
+        elif kind == PINGRESP:
+            self._pinged = False
         elif kind == PUBLISH:
             topic, payload, pid = publish_parts(packet, size, self._inbound.flags)
             if pid:
