@@ -108,19 +108,23 @@ async def _report(link, every_s):
 
 
 async def _run(meter, link, every_s, seconds):
-    """Until the source ends, `seconds` have passed (0: never) or Ctrl-C; then drain and say good-bye."""
-    tasks = [asyncio.create_task(link.run()), asyncio.create_task(_report(link, every_s))]
-    measuring = asyncio.create_task(meter.run())
+    """Until the source ends or `seconds` have passed (0: never)."""
+    asyncio.create_task(link.run())
+    asyncio.create_task(_report(link, every_s))
     try:
         if seconds:
-            await asyncio.wait_for(measuring, seconds)
+            await asyncio.wait_for(meter.run(), seconds)
         else:
-            await measuring
-    except (asyncio.TimeoutError, KeyboardInterrupt):
+            await meter.run()
+    except asyncio.TimeoutError:
         pass
+
+
+async def _leave(link):
+    """Send what waits, and say good-bye."""
+    pumping = asyncio.create_task(link.run())
     await link.drain(_DRAIN_MS)
-    for task in tasks:
-        task.cancel()
+    pumping.cancel()
     link.session.leave(ticks_ms())
 
 
@@ -137,7 +141,17 @@ def main(argv):
         return 1
     gc.collect()
     gc.threshold(-1)
-    asyncio.run(_run(meter, link, config["status_s"], float(argv[2]) if len(argv) == 3 else 0))
+    try:
+        asyncio.run(_run(meter, link, config["status_s"], float(argv[2]) if len(argv) == 3 else 0))
+    except KeyboardInterrupt:  # falls on any task: none of them goes on
+        pass
+    asyncio.new_event_loop()
+    asyncio.run(_leave(link))
+    outbox = link.outbox
+    board.log(
+        "stopped: %d frames made, %d dropped, %d not acknowledged"
+        % (meter.frames, outbox.dropped, len(outbox))
+    )
     return 0
 
 

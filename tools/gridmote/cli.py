@@ -1,10 +1,51 @@
-"""The `gridmote` command: its table of commands."""
+"""The `gridmote` command: its table of commands. A command's module is imported when it is called."""
+
+from importlib import import_module
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(no_args_is_help=True, help="Run, watch and measure Gridmote nodes.")
+COMMANDS = {  # name, which is that of the module and of its function: what `gridmote --help` says
+    "demo": "See everything work: broker, meter, PDC adapter and a PDC, with a summary and a picture.",
+    "node": "Run one node on this computer, from a configuration.",
+    "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
+    "frames": "Decode the C37.118 frames of a file, or encode them again and compare.",
+    "estimate": "Phasors, frequency and ROCOF of a COMTRADE recording as CSV, by the firmware's estimator.",
+}
+
+
+def _paragraphs(text):
+    """A docstring without its line breaks, which the help would keep."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+class _Lazy(TyperGroup):
+    """Lists its commands by their one line; the one that is called is loaded."""
+
+    def resolve_command(self, ctx, args):
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            function = getattr(import_module(f"gridmote.{name}"), name)
+            alone.command(name, help=_paragraphs(function.__doc__))(function)
+            command = typer.main.get_command(alone)
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=_Lazy,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Start with [bold]gridmote demo[/]. A node of your own: [bold]gridmote node --example > node.json[/], "
+    "edit it, [bold]gridmote node node.json[/]. Each command explains itself: [bold]gridmote node --help[/].",
+)
 
 
 @app.callback()
 def gridmote():
     """Run, watch and measure Gridmote nodes."""
+
+
+for _name, _line in COMMANDS.items():
+    app.command(_name, help=_line)(lambda: None)
