@@ -13,13 +13,12 @@ except ImportError:  # CPython: the same source as plain Python
 # CRC of two bytes at a time: the table for the lower byte of a word, then the one for the upper.
 _PAIRS = array.array("H", list(TABLE) + [((t << 8) & 0xFFFF) ^ TABLE[t >> 8] for t in TABLE])
 
-# What becomes of a value v, in rows of `fields`: (place of v in `values`, kind, multiplier, shift or exponent).
+# What becomes of a value, in rows of `fields`: (its place in `values`, kind, multiplier, shift or exponent, base).
+# v is value + base:
 _S16 = 0  # round(v * multiplier / 2^(30 + shift)), kept within -32767..32767; absent: 8000
 _U16 = 1  # the same within 0..65535; absent: 0, since the angle beside it says so
 _F32 = 2  # v * multiplier * 2^(exponent - 1000) as an IEEE 754 single: two words; absent: NaN
 _RAW = 3  # the low 16 bits as they are
-
-_SOC, _FRACSEC, _STAT = 3, 5, 7  # places in `words`; the body begins at 8
 
 ABSENT = -0x3FFFFFFF  # a value that could not be measured
 _ONE = 1 << 30
@@ -42,6 +41,16 @@ def write_words(buf: ptr8, off: int, words: ptr16, count: int):
 
 
 @micropython.viper
+def _stamp(words: ptr16, sec: int, fracsec: int, tq_stat: int):
+    """Put SOC, time quality, FRACSEC and STAT into the frame's words; tq_stat = time quality << 16 | STAT."""
+    words[3] = (sec >> 16) ^ 0x8000
+    words[4] = sec
+    words[5] = (tq_stat >> 16 << 8) | (fracsec >> 16)
+    words[6] = fracsec
+    words[7] = tq_stat
+
+
+@micropython.viper
 def _convert(values: ptr16, fields: ptr32, words: ptr16, count: int):
     """Turn measured values into the words of the frame's body, as `count` rows of `fields` say."""
     w = 8
@@ -51,10 +60,11 @@ def _convert(values: ptr16, fields: ptr32, words: ptr16, count: int):
         kind = int(fields[f + 1])
         m = int(fields[f + 2])
         shift = int(fields[f + 3])
-        f += 4
         low = int(values[i])
         v = (((int(values[i + 1]) ^ 0x8000) - 0x8000) << 16) | low
         absent = v == -0x3FFFFFFF
+        v += int(fields[f + 4])
+        f += 5
         if kind == 3:
             words[w] = low
         elif absent:
@@ -131,39 +141,41 @@ class DataWriter:
     def __init__(self, pmu, idcode, scales, frequency_from=0):
         phasors = len(pmu.phasors)
         count = 4 * phasors + len(pmu.analogs) + len(pmu.digitals)
-        self.values = array.array("i", bytes(4 * (count + 2)))
+        self.values = array.array("i", bytes(4 * count))
         self.analogs = 4 * phasors  # place of the first analog in `values`
         self.digitals = self.analogs + len(pmu.analogs)
-        self._freq = count
-        self._from = 4 * frequency_from + 2
-        self._base = pmu.f0_hz * 1000000 if pmu.freq_float else 0
-        rows = []
+        fields = []
+
+        def single(place, factor, base=0):
+            fields.extend((place, _F32) + _single(factor) + (base,))
+
+        def fixed(place, kind, factor):
+            fields.extend((place, kind) + _fixed(factor) + (0,))
+
         for i, (phasor, scale) in enumerate(zip(pmu.phasors, scales)):
             unit = scale / (1 << 14)
             if pmu.phasors_float:
-                rows.append((4 * i, _F32) + _single(unit))
-                rows.append((4 * i + 1, _F32) + _single(2 * math.pi / _ONE if pmu.polar else unit))
+                single(4 * i, unit)
+                single(4 * i + 1, 2 * math.pi / _ONE if pmu.polar else unit)
             else:
-                count = _fixed(unit / (phasor[2] * 1e-5))
-                rows.append((4 * i, _U16 if pmu.polar else _S16) + count)
-                rows.append((4 * i + 1, _S16) + (_fixed(2e4 * math.pi / _ONE) if pmu.polar else count))
-        rows.append(
-            (self._freq, _F32) + _single(1e-6) if pmu.freq_float else (self._freq, _S16) + _fixed(1e-3)
-        )
-        rows.append(
-            (self._freq + 1, _F32) + _single(1e-3) if pmu.freq_float else (self._freq + 1, _S16) + _fixed(0.1)
-        )
-        for i in range(len(pmu.analogs)):
-            rows.append(
-                (self.analogs + i, _F32) + _single(1e-3)
-                if pmu.analogs_float
-                else (self.analogs + i, _RAW, 0, 0)
-            )
-        for i in range(len(pmu.digitals)):
-            rows.append((self.digitals + i, _RAW, 0, 0))
-        self._fields = array.array("i", [n for row in rows for n in row])
-        self._rows = len(rows)
-        self.size = 18 + sum([4 if row[1] == _F32 else 2 for row in rows])  # of every frame, in bytes
+                unit /= phasor[2] * 1e-5
+                fixed(4 * i, _U16 if pmu.polar else _S16, unit)
+                fixed(4 * i + 1, _S16, 2e4 * math.pi / _ONE if pmu.polar else unit)
+        deviation = 4 * frequency_from + 2
+        if pmu.freq_float:
+            single(deviation, 1e-6, pmu.f0_hz * 1000000)
+            single(deviation + 1, 1e-3)
+        else:
+            fixed(deviation, _S16, 1e-3)
+            fixed(deviation + 1, _S16, 0.1)
+        for place in range(self.analogs, count):
+            if place < self.digitals and pmu.analogs_float:
+                single(place, 1e-3)
+            else:
+                fields.extend((place, _RAW, 0, 0, 0))
+        self._fields = array.array("i", fields)
+        self._rows = len(fields) // 5
+        self.size = 16 + pmu.data_size  # of every frame, in bytes
         self.words = array.array("H", bytes(self.size - 2))  # the frame without its CHK
         self.words[0] = 0xAA01
         self.words[1] = self.size
@@ -171,17 +183,9 @@ class DataWriter:
 
     def write(self, buf, off, sec, fracsec, tq, stat):
         """Write the frame of `values` at buf[off]; returns its size. sec: SOC - 2^31; tq: the time quality byte."""
-        values = self.values
-        deviation = values[self._from]
-        values[self._freq] = deviation if deviation == ABSENT else deviation + self._base
-        values[self._freq + 1] = values[self._from + 1]
         words = self.words
-        _convert(values, self._fields, words, self._rows)
-        words[_SOC] = ((sec >> 16) & 0xFFFF) ^ 0x8000
-        words[_SOC + 1] = sec & 0xFFFF
-        words[_FRACSEC] = tq << 8 | fracsec >> 16
-        words[_FRACSEC + 1] = fracsec & 0xFFFF
-        words[_STAT] = stat
+        _stamp(words, sec, fracsec, tq << 16 | stat)
+        _convert(self.values, self._fields, words, self._rows)
         write_words(buf, off, words, len(words))
         return self.size
 
