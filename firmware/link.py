@@ -30,7 +30,7 @@ class Link:
         self._status = status
         self._command_topic = command_topic
         self._log = log
-        self._due_ms = self._tried_ms = ticks_ms()
+        self._due_ms = self._failed_ms = ticks_ms()
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
         self._down = True
         self._asked = False  # for STATUS, by a command
@@ -64,7 +64,6 @@ class Link:
             self._lost(now)
         if ticks_diff(now, self._due_ms) < 0:
             return False
-        self._tried_ms = now
         host, port, tls = self._broker
         session.open(host, port, tls, now)
         return True
@@ -74,7 +73,7 @@ class Link:
         session = self.session
         error = session.error
         if isinstance(error, Unreachable):
-            wait_ms = self._retry.network_failed(ticks_diff(now, self._tried_ms) if self._down else 0)
+            wait_ms = self._retry.network_failed(ticks_diff(now, self._failed_ms) if self._down else 0)
         else:
             wait_ms = self._retry.broker_failed(session.lived_ms)
         text = str(error)
@@ -85,6 +84,7 @@ class Link:
         self.last_error = text
         session.error = None
         self._down = True
+        self._failed_ms = now
         self._due_ms = ticks_add(now, wait_ms)
 
     def _welcome(self):

@@ -2,6 +2,7 @@
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
 
+_KINDS = (CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP)  # a tuple of names in the code would be made anew each time
 _SIZES = {CONNACK: 2, PUBACK: 2, PINGRESP: 0}  # remaining length where it is fixed
 
 
@@ -52,7 +53,7 @@ class Inbound:
 
     def _begin(self, b):
         kind = b & 0xF0
-        if kind not in (CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP) or (b & 0x0F and kind != PUBLISH):
+        if kind not in _KINDS or (b & 0x0F and kind != PUBLISH):
             raise ProtocolError("unexpected packet type %02x" % b)
         if kind == PUBLISH and b & 6 > 2:
             raise ProtocolError("PUBLISH with QoS %d, which was not subscribed" % (b >> 1 & 3))

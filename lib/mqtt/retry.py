@@ -24,7 +24,7 @@ class Retry:
         self._outage_ms = 0
 
     def network_failed(self, waited_ms):
-        """waited_ms: since the attempt before, 0 if the connection was lost just now."""
+        """waited_ms: since the failure before, 0 if the connection was lost just now."""
         self._outage_ms = min(self._outage_ms + waited_ms, 600 * _CAP_MS)
         delay = min(_BASE_MS + max(0, self._outage_ms - _PATIENCE_MS) // 600, _CAP_MS)
         return delay - 200 + self._random(401)
