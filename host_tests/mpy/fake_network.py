@@ -5,7 +5,7 @@ from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from firmware import link as link_module
 from firmware import session as session_module
 from firmware.link import Link
-from firmware.session import Session
+from firmware.session import CLOSED, OPEN, Session
 from mqtt.publish import Publish
 from mqtt.retry import Retry
 from outbox.ring import Ring
@@ -205,6 +205,15 @@ class Node:
         while not condition():
             assert self.now < end, "not within %d ms" % most_ms
             self.step()
+
+    def until_open(self, most_ms=30000):
+        self.until(lambda: self.session.state == OPEN, most_ms)
+
+    def until_closed(self, most_ms=30000):
+        self.until(lambda: self.session.state == CLOSED, most_ms)
+
+    def until_empty(self, most_ms=30000):
+        self.until(lambda: not len(self.ring), most_ms)
 
 
 class Peer:

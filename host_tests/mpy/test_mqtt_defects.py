@@ -33,7 +33,7 @@ def test_2_a_short_broker_restart_never_hangs():
     for trial in range(60):
         peer = Peer()
         node = Node(peer, window=6)
-        node.until(lambda: node.session.state == OPEN)
+        node.until_open()
         node.commit(random.randrange(1, 20))
         node.sock.takes = random.randrange(0, 200)
         peer.answers = trial & 1
@@ -47,7 +47,7 @@ def test_2_a_short_broker_restart_never_hangs():
         node.run(random.randrange(10, 3000))
         node.net.up = True
         node.commit(5)
-        node.until(lambda: not len(node.ring))
+        node.until_empty()
         assert node.link.connections == 2 and node.ring.dropped == 0
         assert in_order_without_repeats(payloads(peer)) == every(node.count)
         assert len(peer.heard) <= node.count + 6, "duplicates: at most a window"
@@ -58,7 +58,7 @@ def test_3_session_present_is_no_error():
     peer.present = 1
     node = Node(peer)
     node.commit(3)
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     assert node.session.present and node.link.connections == 1 and not node.link.last_error
     assert peer.others[0][1][7] & 2 == 0, "clean session is off"
     node.sock.finished = True
@@ -69,7 +69,7 @@ def test_3_session_present_is_no_error():
 
 def test_4_a_clean_fin_is_noticed_at_once():
     node = Node(Peer())
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(200)
     node.sock.finished = True
     node.run(20)
@@ -81,7 +81,7 @@ def test_4_a_clean_fin_is_noticed_at_once():
 def test_5_a_puback_that_takes_longer_than_ten_seconds_is_waited_for():
     peer = Peer()
     node = Node(peer)
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(100)
     peer.answers = False
     node.commit(5)
@@ -89,7 +89,7 @@ def test_5_a_puback_that_takes_longer_than_ten_seconds_is_waited_for():
     assert len(peer.heard) == 5 and node.session.again == 0 and node.link.connections == 1
     assert len(peer.open) == 5 and len(node.ring) == 5
     peer.answers = True
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     assert len(peer.heard) == 5 and node.link.connections == 1 and node.session.late == 0
     # The same acknowledged twice is counted, no more.
     node.sock.inbox += puback(peer.heard[0][0])
@@ -109,14 +109,14 @@ def test_6_ids_never_collide_and_nothing_is_silently_lost():
     """Ids wrap while the oldest message stays unacknowledged; the fake broker checks each new id."""
     peer = Peer(lambda pids: pids if node.session.window.full() else pids[1:])
     node = Node(peer, window=8)
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(100)
     node.session.window._last = 65_500
     for _ in range(400):
         node.commit()
         node.step()
     peer.choose = lambda pids: pids
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     pids = [pid for pid, _, _ in peer.heard]
     assert 65_535 in pids and 1 in pids and 0 not in pids
     assert payloads(peer) == every(400), "each once"
@@ -141,14 +141,14 @@ def test_7_timers_are_our_own():
     node.run(2_000)
     assert "no CONNACK" in node.link.last_error and len(node.net.attempts_ms) == connections + 1
     node.peer.greets = True
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(60_000)
     assert node.link.connections == 1, "pings keep an idle connection"
     pings = [first for first, _ in node.peer.others].count(0xC0)
     assert 10 <= pings <= 13
     node.peer.pongs = node.peer.answers = False  # half open: writes go through, nothing comes back
     began = node.now
-    node.until(lambda: node.session.state == CLOSED)
+    node.until_closed()
     assert 9_000 <= node.now - began <= 16_000
     node.run(20)
     assert "silent" in node.link.last_error
@@ -177,8 +177,8 @@ def test_8_bad_lengths_end_the_connection_and_not_the_program():
     node = Node(peer, random=lambda n: 0)
     free = None
     for turn in range(3):
-        for k, raw in enumerate(BROKEN):
-            node.until(lambda: node.session.state == OPEN, 200_000)
+        for raw in BROKEN:
+            node.until_open(200_000)
             node.run(11_000)  # trusted again
             faults = node.session.faults
             node.commit()
@@ -191,7 +191,7 @@ def test_8_bad_lengths_end_the_connection_and_not_the_program():
         if turn:
             assert free is None or gc.mem_free() > free - 1024, "memory is flat"
             free = gc.mem_free()
-    node.until(lambda: not len(node.ring), 200_000)
+    node.until_empty(200_000)
     assert node.ring.dropped == 0
 
 
@@ -199,16 +199,16 @@ def test_8_a_packet_that_is_cut_off_is_waited_for_and_then_given_up():
     for raw in (b"\x32", b"\x32\x85", b"\x32\x0a\x00\x05a/C", b"\x40", b"\x40\x02\x00"):
         peer = Peer()
         node = Node(peer)
-        node.until(lambda: node.session.state == OPEN)
+        node.until_open()
         node.run(100)
         node.sock.inbox += raw
         peer.pongs = False
         node.run(8_000)
         assert node.session.state == OPEN
-        node.until(lambda: node.session.state == CLOSED, 8_000)
+        node.until_closed(8_000)
         assert node.session.faults == 0
         peer.pongs = True
-        node.until(lambda: node.session.state == OPEN)  # the rest of the old packet is forgotten
+        node.until_open()  # the rest of the old packet is forgotten
         node.run(2_000)
         assert node.link.connections == 2 and node.session.faults == 0
 
@@ -216,7 +216,7 @@ def test_8_a_packet_that_is_cut_off_is_waited_for_and_then_given_up():
 def test_9_sent_again_with_the_same_id_and_dup_in_order_before_new_ones():
     peer = Peer()
     node = Node(peer, window=6)
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(100)
     peer.answers = False
     node.commit(10)  # six on their way, four wait
@@ -227,7 +227,7 @@ def test_9_sent_again_with_the_same_id_and_dup_in_order_before_new_ones():
     node.run(30)
     node.sock.finished = True
     peer.answers = True
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     again = peer.heard[6:]
     assert again[:4] == [(pid, 1, payload) for pid, _, payload in first if payload[3] not in (1, 4)]
     assert [payload[3] for _, _, payload in again[4:]] == [6, 7, 8, 9] and not any(dup for _, dup, _ in again[4:])

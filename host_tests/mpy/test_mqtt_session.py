@@ -10,7 +10,7 @@ from firmware.session import CLOSED, OPEN
 
 def opened(peer=None, **options):
     node = Node(peer or Peer(), **options)
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.run(100)
     return node
 
@@ -23,7 +23,7 @@ def test_one_write_a_message():
     node = opened()
     node.sock.writes = []
     node.commit(40)
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     assert len(node.sock.writes) == 40
     for wrote in node.sock.writes:
         ((first, _),) = packets(wrote)
@@ -39,7 +39,7 @@ def test_the_window_is_respected_and_used():
         node.run(1000)
         assert peer.most == size == len(peer.open)
         peer.answers = True
-        node.until(lambda: not len(node.ring))
+        node.until_empty()
         assert peer.most == size and len(peer.heard) == 60
 
 
@@ -55,7 +55,7 @@ def test_acknowledgements_in_any_order():
     for _ in range(300):
         node.commit()
         node.step()
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     assert node.session.again == 0 and node.session.acknowledged == 300 + 2
     assert [payload for _, _, payload in peer.heard] == [k.to_bytes(4, "big") for k in range(300)]
 
@@ -77,7 +77,7 @@ def test_partial_writes_never_interleave():
             node.link.report("online")
         node.step()  # Peer fails a cut packet
     node.sock.takes = None
-    node.until(lambda: not len(node.ring))
+    node.until_empty()
     assert node.link.connections == 1
     assert [payload for _, _, payload in peer.heard] == [k.to_bytes(4, "big") for k in range(node.count)]
     answered = [body for first, body in peer.others if first == 0x40]
@@ -122,7 +122,7 @@ def test_a_long_command_topic_is_subscribed_rightly():
         peer = Peer()
         node = Node(peer)
         node.link._command_topic = b"a" * n
-        node.until(lambda: node.session.state == OPEN)
+        node.until_open()
         node.run(50)
         assert peer.others[1] == (0x82, b"\x00\x01" + n.to_bytes(2, "big") + b"a" * n + b"\x01")
 
@@ -130,7 +130,7 @@ def test_a_long_command_topic_is_subscribed_rightly():
 def test_a_refused_subscription_is_the_brokers_refusal():
     peer = Peer()
     node = Node(peer)
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     node.sock.inbox += b"\x90\x03\x00\x01\x80"
     node.run(30)
     assert "refused the subscription" in node.link.last_error and node.session.faults == 0
@@ -172,13 +172,13 @@ def test_outages_do_not_add_up():
     for _ in range(20):
         node.net.up = True
         peer.pongs = True
-        node.until(lambda: node.session.state == OPEN)
+        node.until_open()
         node.run(1000)
         node.now += 0x20000000 + 5_000_000  # many days: beyond half the period of ticks_ms
         node.session._heard_ms = node.session._spoke_ms = node.ticks_ms()
         peer.pongs = False
         node.net.up = None
-        node.until(lambda: node.session.state == CLOSED, 20_000)
+        node.until_closed(20_000)
         assert "silent" in str(node.session.error)
         del node.net.attempts_ms[:]
         node.run(20_000)
@@ -208,7 +208,7 @@ def test_a_broker_that_refuses_is_left_alone_for_longer_each_time():
     assert len(set(waits[-4:])) > 1, "jitter"
     assert "return code 5" in node.link.last_error
     peer.code = 0
-    node.until(lambda: node.session.state == OPEN, 160_000)
+    node.until_open(160_000)
 
 
 def test_a_broker_that_accepts_and_drops_too():
@@ -221,11 +221,11 @@ def test_a_broker_that_accepts_and_drops_too():
     waits = intervals(node.net.attempts_ms)
     assert waits == sorted(waits) and waits[0] < 800 and waits[7] > 80_000
     # One connection that holds makes it trusted again.
-    node.until(lambda: node.session.state == OPEN, 160_000)
+    node.until_open(160_000)
     node.run(11_000)
     node.sock.finished = True
     began = node.now
-    node.until(lambda: node.session.state == OPEN)
+    node.until_open()
     assert node.now - began < 1000
 
 
