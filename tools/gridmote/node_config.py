@@ -76,7 +76,7 @@ def _check_source(config, folder):
 def prepare(given, config, folder, convert):
     """`given` as the node shall read it: file names made absolute, a COMTRADE recording converted.
 
-    config: the same with all defaults. folder: that of the configuration file, to which its file names are relative.
+    config: the same with all defaults. folder: that of the configuration file, which file names relate to.
     convert(path, out_path, repeat=, f0_hz=): recording.convert, only called when there is no earlier result.
     """
     prepared = json.loads(json.dumps(given))

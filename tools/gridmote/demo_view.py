@@ -1,0 +1,138 @@
+"""What a person sees of the demonstration: events as they happen, a live table on a terminal, the summary."""
+
+import cmath
+import json
+import math
+import sys
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+_LINE_EVERY_S = 2.0
+_SPARKS = "▁▂▃▄▅▆▇█"
+_TREND = 60  # frequencies that the live view keeps
+
+
+class View:
+    """say(): one event; show(): the latest frame and counts; summary(). As a `with` block.
+
+    as_json: one JSON object a line instead. The live table needs a terminal; elsewhere a line comes every 2 s.
+    """
+
+    def __init__(self, as_json=False):
+        self._json = as_json
+        self._console = Console(highlight=False, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console = Console(highlight=False, soft_wrap=True, width=120)  # room for the summary
+        self._began_s = self._told_s = time.monotonic()
+        self._trend = []
+        self._live = None
+
+    def __enter__(self):
+        if self._console.is_terminal and not self._json:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_):
+        self.rest()
+
+    def rest(self):
+        """No live table from here on."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def say(self, who, text, **fields):
+        """An event: which part speaks, and what it says."""
+        if self._json:
+            self._object(event="step", who=who, text=text, **fields)
+            return
+        line = Text.assemble((f"{time.monotonic() - self._began_s:5.1f} s  ", "dim"), (f"{who:<11}", "cyan"), text)
+        self._console.print(line)
+
+    def show(self, counts, pmu, block):
+        """counts: {station: frames}; block: PmuData of the latest frame, pmu its PmuConfig."""
+        hz = block.frequency_hz(pmu)
+        self._trend = [*self._trend[1 - _TREND:], hz] if hz is not None else self._trend
+        if self._live:
+            self._live.update(self._table(counts, pmu, block))
+            return
+        now_s = time.monotonic()
+        if now_s - self._told_s < _LINE_EVERY_S:
+            return
+        self._told_s = now_s
+        if self._json:
+            self._object(event="progress", frequency_hz=hz, **counts)
+            return
+        stations = ", ".join(f"{n} {station}" for station, n in counts.items())
+        self.say("frames", f"{stations}; {_phasor(pmu, block, 0)}, {_hertz(hz)}")
+
+    def _table(self, counts, pmu, block):
+        way = Table.grid(padding=(0, 2))
+        for _ in counts:
+            way.add_column(justify="center")
+        way.add_row(*(Text(str(n), style="bold green") for n in counts.values()))
+        way.add_row(*(Text(station, style="dim") for station in counts))
+        rows = Table.grid(padding=(0, 2))
+        for i in range(len(pmu.phasors)):
+            rows.add_row(_phasor(pmu, block, i), _dial(block.phasor(pmu, i)))
+        frequency = Text.assemble(_hertz(block.frequency_hz(pmu)), "  ", (_spark(self._trend), "yellow"))
+        return Panel(Group(way, Text(), rows, Text(), frequency), title="at the PDC", expand=False)
+
+    def summary(self, rows, result):
+        """rows: [(what, value, remark)] for people; result: everything, for programs."""
+        self.rest()
+        if self._json:
+            self._object(event="summary", **result)
+            return
+        good = result["complete"]
+        table = Table(title="Nothing is missing" if good else "NOT COMPLETE", title_justify="left",
+                      title_style="bold green" if good else "bold red", show_header=False)
+        table.add_column(style="cyan")
+        table.add_column(justify="right", style="bold")
+        table.add_column(style="dim")
+        for row in rows:
+            if row is None:
+                table.add_section()
+            else:
+                table.add_row(*map(str, row))
+        self._console.print(table)
+
+    @staticmethod
+    def _object(**fields):
+        sys.stdout.write(json.dumps({**fields, "time": round(time.time(), 3)}) + "\n")
+        sys.stdout.flush()
+
+
+def _hertz(hz):
+    return "no frequency" if hz is None else f"{hz:.3f} Hz"
+
+
+def _phasor(pmu, block, i):
+    name, kind, _ = pmu.phasors[i]
+    phasor = block.phasor(pmu, i)
+    if phasor is None:
+        return f"{name.strip()} absent"
+    size, unit = abs(phasor), "VA"[kind]
+    shown = f"{size / 1000:.3f} k{unit}" if size >= 1000 else f"{size:.2f} {unit}"
+    return f"{name.strip()} {shown} ∠ {math.degrees(cmath.phase(phasor)):+.1f}°"
+
+
+def _dial(phasor):
+    """The angle as an arrow."""
+    if phasor is None:
+        return ""
+    return "→↗↑↖←↙↓↘"[round(cmath.phase(phasor) / (math.pi / 4)) % 8]
+
+
+def _spark(values):
+    if len(values) < 2:
+        return ""
+    low, high = min(values), max(values)
+    span = max(high - low, 1e-3)
+    return "".join(_SPARKS[min(7, int((v - low) / span * 8))] for v in values)
