@@ -20,7 +20,7 @@ torture: setup ## long and randomised runs; prints the seeds
 	@.venv/bin/pytest -q -s host_tests -m torture
 
 bench: setup ## wall-clock figures as ratios, also in build/bench.json
-	@$(PY) -m gridmote.bench
+	@$(PY) -m host_tests.bench
 
 check: setup ## ruff, and the directions of imports
 	@.venv/bin/ruff check -q .

@@ -59,7 +59,14 @@ def build(config, board):
         writer.values,
         rectangular=measurement["format"].endswith("rectangular"),
     )
-    outbox = Ring(config["outbox"]["slots"], writer.size)
+    slots = config["outbox"]["slots"]
+    held_ms = slots * 1000 // measurement["rate"]
+    if held_ms < board.longest_block_ms:
+        raise ValueError(
+            "outbox.slots: %d frames are %d ms, but this board may hold the program for %d ms"
+            % (slots, held_ms, board.longest_block_ms)
+        )
+    outbox = Ring(slots, writer.size)
     place = config["topic"]
 
     def topic(kind):
@@ -109,6 +116,7 @@ async def _report(link, every_s):
 
 async def _run(meter, link, every_s, seconds):
     """Until the source ends or `seconds` have passed (0: never)."""
+    asyncio.get_event_loop().set_exception_handler(_failed)
     asyncio.create_task(link.run())
     asyncio.create_task(_report(link, every_s))
     try:
@@ -118,6 +126,12 @@ async def _run(meter, link, every_s, seconds):
             await meter.run()
     except asyncio.TimeoutError:
         pass
+
+
+def _failed(loop, context):
+    """An unexpected exception in a task ends the node, with its traceback: half a node would look like a whole."""
+    sys.print_exception(context["exception"])
+    raise SystemExit(1)
 
 
 async def _leave(link):

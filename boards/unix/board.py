@@ -2,30 +2,34 @@
 
 import gc
 import socket
+import struct
 import time
 
 
 class Network:
     """Sockets that never block. A name look-up does: `longest_block_ms` of the board allows for it."""
 
+    _LOOK_UP_EVERY = 20  # attempts: an address is kept, for asking is what blocks, but it may change
+
     def __init__(self, ca):
         self._ca = ca
-        self._addresses = {}
+        self._address = None
+        self._attempts = 0
         self._context = None
 
     def connect(self, host, port):
         """A non-blocking TCP socket on its way to host:port, TCP_NODELAY set. OSError if there is no way."""
-        if host not in self._addresses:
-            self._addresses[host] = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+        if self._attempts % self._LOOK_UP_EVERY == 0:
+            self._address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+        self._attempts += 1
         sock = socket.socket()
         try:
             sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
             sock.setblocking(False)
-            sock.connect(self._addresses[host])
+            sock.connect(self._address)
         except OSError as e:
             if e.errno != 115:  # EINPROGRESS
                 sock.close()
-                self._addresses.pop(host)  # looked up again next time: it may have moved
                 raise
         return sock
 
@@ -48,11 +52,13 @@ class Clock:
     def __init__(self):
         self.tq = 0x0F  # time quality byte of C37.118.2, Table 3
         self.stat = 0x2000 | 0x1C0  # STAT: not synchronised, PMU_TQ unknown
+        self._adjtimex = _adjtimex()
+        self._timex = bytearray(256)
         self.update()
 
     def update(self):
         """Ask the kernel anew. MSG_TQ n: within 10^(n - 10) s; F: not synchronised."""
-        error_us = _max_error_us()
+        error_us = self._max_error_us()
         if error_us is None or error_us > 10000000:
             self.tq, self.stat = 0x0F, 0x2000 | 0x1C0
             return
@@ -62,28 +68,26 @@ class Clock:
         self.tq = n
         self.stat = 0x2000 | min(n - 1, 7) << 6  # PMU_TQ 2: < 1 us, 3: < 10 us, ... 7: > 10 ms
 
+    def _max_error_us(self):
+        """The kernel's bound on the clock's error, or None if it is not synchronised or not known."""
+        if self._adjtimex is None or self._adjtimex(self._timex) in (-1, 5):  # 5: TIME_ERROR
+            return None
+        return struct.unpack_from("l", self._timex, 3 * struct.calcsize("l"))[0]
+
     def next_second(self):
         """(SOC - 2^31 of the second that begins next, ms until then)."""
         now = time.time()
         return int(now) + 1 - (1 << 31), int((int(now) + 1 - now) * 1000)
 
 
-def _max_error_us():
-    """The bound on the system clock's error by adjtimex(2), or None if it is not synchronised or not known."""
+def _adjtimex():
+    """adjtimex(2) as a function, or None where it is not to be had."""
     try:
-        import struct
-
         import ffi
 
-        libc = ffi.open("libc.so.6")
-        timex = bytearray(256)
-        state = libc.func("i", "adjtimex", "p")(timex)
+        return ffi.open("libc.so.6").func("i", "adjtimex", "p")
     except (ImportError, OSError):
         return None
-    if state in (-1, 5):  # TIME_ERROR
-        return None
-    word = struct.calcsize("l")
-    return struct.unpack_from("l", timex, 3 * word)[0]
 
 
 class Paced:
@@ -144,7 +148,7 @@ class Board:
     """
 
     name = "unix"
-    longest_block_ms = 500
+    longest_block_ms = 2000
 
     def __init__(self, config):
         """config: a checked configuration (settings.schema). ValueError or OSError for a source that cannot be."""

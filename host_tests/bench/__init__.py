@@ -1,0 +1,1 @@
+"""make bench: wall-clock figures, as ratios where that is fairer, each pair measured in turn in one run."""

@@ -1,0 +1,56 @@
+"""The smallest heap in which the whole meter runs from .mpy files, as on a board, on 32 bits."""
+
+import json
+
+from size import stage
+
+from host_tests.conftest import Broker, Port
+
+_STEP_KIB = 4
+
+
+def meter_runs(stage_folder, config, heap_kib, seconds=4):
+    """Whether the meter of `config` runs in that heap and has all its frames acknowledged but those in flight."""
+    done = Port("micropython32")(
+        "-m",
+        "firmware.main",
+        config,
+        str(seconds),
+        heapsize=f"{heap_kib}k",
+        path=(".frozen", f"{stage_folder}/lib", str(stage_folder)),
+        timeout_s=seconds + 30,
+    )
+    return done.returncode == 0 and "MemoryError" not in done.stdout + done.stderr
+
+
+def configuration(folder, port):
+    """A meter on the synthetic grid with every default."""
+    path = folder / "heap.json"
+    config = {
+        "id": "heap",
+        "topic": {"area": "bench", "location_type": "secondary-station", "location_id": "1"},
+        "broker": {"host": "127.0.0.1", "port": port},
+        "measurement": {"idcode": 1},
+        "source": {"kind": "synthetic"},
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+def run(folder):
+    stage(folder / "x86", "x86")
+    broker = Broker(folder)
+    try:
+        config = configuration(folder, broker.port)
+        low, high = 48, 160  # KiB: too little, enough
+        while high - low > _STEP_KIB:
+            middle = (low + high) // 2 // _STEP_KIB * _STEP_KIB
+            if meter_runs(folder / "x86", config, middle):
+                high = middle
+            else:
+                low = middle
+    finally:
+        broker.stop()
+    return {"meter_heap_min_kib_32": high}, [
+        f"smallest heap: to {_STEP_KIB} KiB, 4 s each, synthetic grid, 6 channels"
+    ]

@@ -1,0 +1,54 @@
+"""What a board cannot do without blocking costs no frame and moves no stamp (the board's longest_block_ms)."""
+
+import json
+import threading
+
+import paho.mqtt.client as mqtt
+import pytest
+
+from c37118.config import Config
+from c37118.data import Data
+from c37118.frame import DATA, kind_of
+
+
+def collect(broker, topic):
+    """(client, payloads): what arrives at the broker from now on."""
+    payloads, ready = [], threading.Event()
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: payloads.append(message.payload)
+    client.on_subscribe = lambda *_: ready.set()
+    client.connect(broker.host, broker.port)
+    client.subscribe(topic, 1)
+    client.loop_start()
+    assert ready.wait(10)
+    return client, payloads
+
+
+@pytest.mark.parametrize("block_ms", [400, 1500])
+def test_no_frame_missing_and_no_stamp_moved(mpy, mosquitto, tmp_path, block_ms):
+    config = {
+        "id": "held",
+        "topic": {"area": "test", "location_type": "secondary-station", "location_id": "1"},
+        "broker": {"host": mosquitto.host, "port": mosquitto.port},
+        "measurement": {"idcode": 9},
+        "source": {"kind": "synthetic", "grid": {"frequency_offset_hz": 0.25}},
+    }
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(config))
+    client, payloads = collect(mosquitto, "test/+/+/PMU/held")
+    done = mpy("host_tests/mpy/node_blocked.py", path, 2, block_ms, timeout_s=60)
+    client.disconnect()
+    client.loop_stop()
+    assert done.returncode == 0, done.stderr
+    counters = json.loads(done.stdout.splitlines()[-1])
+    assert counters["attempts"] >= 3
+    assert (counters["dropped"], counters["waiting"], counters["lost_blocks"]) == (0, 0, 0), counters
+    cfg = next(Config.decode(p) for p in payloads if kind_of(p) != DATA)
+    frames = [Data.decode(p, cfg) for p in payloads if kind_of(p) == DATA]
+    assert len(frames) == counters["frames"] > 100
+    stamps = [f.soc * 50 + f.fracsec // 20000 for f in frames]
+    assert stamps == list(range(stamps[0], stamps[0] + len(stamps)))
+    # A stamp that had moved would turn the angle: off nominal it advances by 1.8 degrees a frame, always.
+    angles = [f.pmus[0].phasors[0][1] for f in frames]
+    turns = {(b - a) % 62832 for a, b in zip(angles, angles[1:], strict=False)}
+    assert turns <= set(range(311, 318)), turns
