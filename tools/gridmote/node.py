@@ -45,10 +45,11 @@ class Runner:
             place = Path(folder) / "node.json"
             place.write_text(json.dumps(self._prepared))
             limit = [self._seconds] if self._seconds else []
-            argv = processes.micropython(self._word_size, self._heap, "firmware/main.py", place, *limit)
+            argv = processes.micropython(self._word_size, self._heap, "-m", "firmware.main", place, *limit)
+            environment = processes.compiled(Path(folder) / "node", self._word_size)
             before = {number: signal.signal(number, self._stop) for number in _STOPS}
             try:
-                with processes.started(argv, patience_s=_GOOD_BYE_S, env=processes.node_environment(),
+                with processes.started(argv, patience_s=_GOOD_BYE_S, env=environment,
                                        stdout=-1, stderr=-2, text=True, errors="replace") as process:
                     self._process = process
                     if self._asked:
@@ -143,7 +144,7 @@ def node(
     example: Annotated[bool, _EXAMPLE] = False,
     as_json: Annotated[bool, _JSON] = False,
 ):
-    """Run one node on this computer: the firmware as on a board, on MicroPython's unix port.
+    """Run one node on this computer: the firmware, compiled as for a board, on MicroPython's unix port.
 
     A configuration to begin with: [bold]gridmote node --example > node.json[/]. All that it may hold:
     [bold]gridmote node --schema[/]. It is checked first, every mistake is named.

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from size import MARCHES, stage
+
 from gridmote.fault import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,15 +26,23 @@ def program(name):
     return str(path)
 
 
-def micropython(word_size, heap, script, *args):
-    """argv of a script of this repository on MicroPython's unix port; heap as `-X heapsize` takes it, or None."""
+def micropython(word_size, heap, *args):
+    """argv of MicroPython's unix port; heap as `-X heapsize` takes it, or None for its own default."""
     heap_option = ["-X", f"heapsize={heap}"] if heap else []
-    return [program(_PORTS[word_size]), *heap_option, str(ROOT / script), *map(str, args)]
+    return [program(_PORTS[word_size]), *heap_option, *map(str, args)]
 
 
-def node_environment():
-    """The environment in which MicroPython finds lib, firmware, boards and umqtt."""
-    places = (ROOT / "lib", ROOT, ROOT / ".deps/umqtt")
+def compiled(folder, word_size):
+    """Compile a node's files into `folder`, as on a board; the environment that finds them."""
+    try:
+        stage(folder, MARCHES[_PORTS[word_size]])
+    except ValueError as error:
+        raise Fault(error) from error
+    return environment(folder / "lib", folder)
+
+
+def environment(*places):
+    """The environment in which MicroPython imports from these folders."""
     return {**os.environ, "MICROPYPATH": ":".join([".frozen", *map(str, places)])}
 
 
