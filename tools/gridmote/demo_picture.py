@@ -30,7 +30,8 @@ def draw(path, compared, pmu, title, remark):
         chosen = [c for c, k in enumerate(kinds) if k == kind]
         _magnitudes(axes, compared, chosen, names, colours, label, unit)
     hertz = figure.add_subplot(grid[2, 0], sharex=first)
-    hertz.plot(t_s, compared["hz_ref"], color=_FAINT, lw=3.2, alpha=0.6, label="reference", solid_capstyle="round")
+    reference = np.where(compared["steady"], compared["hz_ref"], np.nan)
+    hertz.plot(t_s, reference, color=_FAINT, lw=3.2, alpha=0.6, label="reference", solid_capstyle="round")
     hertz.plot(t_s, compared["hz"], color=_INK, lw=0.9, label="frames")
     hertz.set_ylabel("Frequency, Hz")
     low, high = hertz.get_ylim()

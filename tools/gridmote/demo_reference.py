@@ -11,7 +11,7 @@ from gridmote.truth import Truth
 from waveform.grid import settings
 
 _CYCLES = 3.0  # of the fit; the estimator sees as many: two, half a cycle to each side for the frequency
-_UNEXPLAINED = 0.05  # of the magnitude: more than a sinusoid leaves over, so the window holds a step
+_STEADY = 1.5  # times what the fit usually leaves unexplained: more, and the window holds a step
 
 
 @dataclass
@@ -49,10 +49,9 @@ class RecordingReference:
         self._samples = played(self._head, counts, 0, int(longest_s * self.fs_hz)) * np.array(scales)
 
     def at(self, t_s, channel):
-        """(phasor V or A rms referred to UTC, Hz, whether the window is steady: one sinusoid explains it)."""
+        """(phasor V or A rms referred to UTC, Hz, what one sinusoid leaves unexplained as part of it)."""
         found = fit(self._samples[:, channel], self.fs_hz, t_s * self.fs_hz, _CYCLES, self.f0_hz)
-        magnitude = abs(found.phasor)
-        return found.phasor, found.frequency_hz, found.residual_rms < _UNEXPLAINED * magnitude
+        return found.phasor, found.frequency_hz, found.residual_rms / max(abs(found.phasor), 1e-12)
 
 
 class GridReference:
@@ -66,17 +65,18 @@ class GridReference:
         self.channels = settings(grid)["channels"]
 
     def at(self, t_s, channel):
-        return complex(self._truth.phasor(t_s, channel)), float(self._truth.frequency_hz(t_s)), True
+        return complex(self._truth.phasor(t_s, channel)), float(self._truth.frequency_hz(t_s)), 0.0
 
 
 def compare(frames, pmu, reference, frequency_from):
     """Decoded frames beside their reference, as arrays over frames (and channels).
 
     frames: [(seconds since the first sample, PmuData)]; pmu: their PmuConfig.
-    -> dict of t_s, phasor, phasor_ref (frames, channels), hz, hz_ref, rocof, steady.
+    -> dict of t_s, phasor, phasor_ref (frames, channels), hz, hz_ref, rocof; steady: no step in the window,
+    since the fit leaves no more unexplained than usual.
     """
     channels = range(len(pmu.phasors))
-    out = {name: [] for name in ("t_s", "phasor", "phasor_ref", "hz", "hz_ref", "rocof", "steady")}
+    out = {name: [] for name in ("t_s", "phasor", "phasor_ref", "hz", "hz_ref", "rocof", "rest")}
     for t_s, block in frames:
         expected = [reference.at(t_s, c) for c in channels]
         out["t_s"].append(t_s)
@@ -85,8 +85,11 @@ def compare(frames, pmu, reference, frequency_from):
         out["hz"].append(_number(block.frequency_hz(pmu)))
         out["hz_ref"].append(expected[frequency_from][1])
         out["rocof"].append(_number(block.rocof_hz_s(pmu)))
-        out["steady"].append(all(steady for _, _, steady in expected))
-    return {name: np.array(values) for name, values in out.items()}
+        out["rest"].append([rest for _, _, rest in expected])
+    out = {name: np.array(values) for name, values in out.items()}
+    rest = out.pop("rest")
+    out["steady"] = np.all(rest <= _STEADY * np.median(rest, axis=0), axis=1)
+    return out
 
 
 def _number(value):

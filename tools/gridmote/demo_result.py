@@ -125,8 +125,9 @@ def accuracy_rows(result, what):
         values = (result[f"{name}_mean_{unit}"], result[f"{name}_max_{unit}"])
         return " / ".join("-" if value is None else f"{value:.3f}" for value in values) + " " + sign
 
-    steady = f"{result['frames_steady']} of {result['frames_compared']} frames: no step in the window"
+    steady, compared = result["frames_steady"], result["frames_compared"]
+    over = f"over {steady} frames" + (" without a step in their window" if steady < compared else "")
     return [
         ("TVE, mean / max", both("tve", "percent", "%"), f"against {what}"),
-        ("frequency error, mean / max", both("frequency_error", "mhz", "mHz"), steady),
+        ("frequency error, mean / max", both("frequency_error", "mhz", "mHz"), over),
     ]

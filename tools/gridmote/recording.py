@@ -6,6 +6,7 @@ COMTRADE 1991, 1999 and 2013 (IEEE C37.111), ASCII, BINARY, BINARY32 and FLOAT32
 import re
 import warnings
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import comtrade
@@ -36,6 +37,7 @@ class Recording:
     values: np.ndarray
     notes: list = field(default_factory=list)  # what was assumed, skipped or changed
     loop: seamless.Loop | None = None
+    start: datetime | None = None  # of the first sample as the .cfg states it, taken for UTC; None: it does not
 
 
 def unit_factor(unit):
@@ -179,6 +181,14 @@ def _selected(path, analog, wanted):
     return chosen
 
 
+def _start(record, after_s):
+    """The time after_s behind the first sample's time stamp; None when that is none."""
+    stamp = record.start_timestamp
+    if not isinstance(stamp, datetime) or stamp.year < 1970:
+        return None
+    return stamp.replace(tzinfo=UTC) + timedelta(seconds=after_s)
+
+
 def nominal_hz(written_hz, values, fs_hz):
     """50 or 60: what is nearest to the frequency written or, without one, to the strongest line."""
     if written_hz <= 0:
@@ -226,7 +236,7 @@ def read(path, channels=None, f0_hz=None):
         raise RecordingError(f"{path}: no voltage and no current in it: {'; '.join(notes)}")
     values = np.column_stack(columns)
     f0_hz = f0_hz or nominal_hz(record.cfg.frequency, values, fs_hz)
-    return Recording(str(path), fs_hz, f0_hz, found, values, notes)
+    return Recording(str(path), fs_hz, f0_hz, found, values, notes, start=_start(record, first / rate))
 
 
 def convert(path, out_path, channels=None, repeat=True, f0_hz=None):
