@@ -19,6 +19,7 @@ class Link:
     """
 
     _POLL_MS = 10  # how long an acknowledgement may lie unread
+    _BUSY_MS = 2  # the same while records wait for room in the window
 
     def __init__(self, session, outbox, retry, broker, live, config_frame, status, command_topic, log):
         self.session = session
@@ -40,7 +41,10 @@ class Link:
 
     async def run(self):
         while True:
-            await asyncio.sleep_ms(0 if self.pump() else self._POLL_MS)
+            wait_ms = 0 if self.pump() else self._POLL_MS
+            if wait_ms and self.session.state == OPEN and self.outbox.sent != self.outbox.written:
+                wait_ms = self._BUSY_MS
+            await asyncio.sleep_ms(wait_ms)
 
     def pump(self):
         """Connect, read, write as far as possible without waiting; True if anything moved."""

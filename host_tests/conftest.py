@@ -67,8 +67,9 @@ class Broker:
         ]
         if os.geteuid() == 0:
             config.insert(0, "user root")  # else it turns into nobody, who cannot read what the test made
-        if any(line.startswith("allow_anonymous") for line in lines):
-            config.remove("allow_anonymous true")
+        for line in lines:
+            key = line.split()[0]
+            config = [kept for kept in config if kept in lines or not kept.startswith(f"{key} ")]
         self._config.write_text("".join(f"{line}\n" for line in config))
         self._process = None
         self.start()
