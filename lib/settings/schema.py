@@ -80,10 +80,10 @@ SCHEMA = {
         {
             "host": (text(255), REQUIRED, "name or address of the MQTT broker"),
             "port": (whole(1, 65535), 1883, "8883 is usual with TLS"),
-            "user": (text(255), "", "empty: none"),
+            "user": (text(255, 0), "", "empty: none"),
             "password": (text(255, 0), "", "never logged"),
             "ca": (
-                text(255),
+                text(255, 0),
                 "",
                 "path of the CA certificate (PEM or DER): TLS, which must name `host`; empty: no TLS",
             ),
@@ -118,7 +118,7 @@ SCHEMA = {
     "source": (
         {
             "kind": (one_of("synthetic", "replay"), REQUIRED, "a simulated grid, or a converted recording"),
-            "file": (text(255), "", "replay: the .gmr file"),
+            "file": (text(255, 0), "", "replay: the .gmr file"),
             "repeat": (truth, True, "replay: for ever, seamlessly in phase; false: stop at its end"),
             "grid": (anything, {}, "synthetic: its keys are in lib/waveform/grid.py"),
             "test_mode": (

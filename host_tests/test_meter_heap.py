@@ -1,0 +1,99 @@
+"""The whole meter in the heap of a board: from .mpy files, on the 32-bit port, and only what its role uses."""
+
+import json
+
+import pytest
+from size import stage
+
+from gridmote.recording import convert
+from host_tests.conftest import Port
+
+NEVER_STAY = {  # used once, or by other configurations
+    "settings.schema",
+    "firmware.framing",
+    "c37118.config",
+    "c37118.frame",
+    "c37118.data",
+    "c37118.decode",
+    "c37118.splitter",
+    "c37118.command",
+    "phasor.rectangular",
+    "tls",
+}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """Folder of the firmware compiled for the 32-bit port."""
+    folder = tmp_path_factory.mktemp("mpy")
+    stage(folder, "x86")
+    return folder
+
+
+def configuration(tmp_path, broker_port, source):
+    path = tmp_path / "node.json"
+    path.write_text(
+        json.dumps(
+            {
+                "id": "heap",
+                "topic": {"area": "test", "location_type": "secondary-station", "location_id": "1"},
+                "broker": {"host": "127.0.0.1", "port": broker_port},
+                "measurement": {"idcode": 1},
+                "source": source,
+                "status_s": 1,
+            }
+        )
+    )
+    return path
+
+
+def run(staged, *args, heapsize, timeout_s=60):
+    path = (".frozen", f"{staged}/lib", str(staged))
+    return Port("micropython32")(*args, heapsize=heapsize, path=path, timeout_s=timeout_s)
+
+
+def lives_in(heapsize, seconds, staged, mosquitto, tmp_path, source):
+    done = run(
+        staged,
+        "-m",
+        "firmware.main",
+        configuration(tmp_path, mosquitto.port, source),
+        str(seconds),
+        heapsize=heapsize,
+        timeout_s=seconds + 40,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]  # "stopped: N frames made, N dropped, N not acknowledged"
+    made, dropped, waiting = [int(word) for word in last.replace(",", "").split() if word.isdigit()]
+    assert made >= 50 * (seconds - 1.2) and (dropped, waiting) == (0, 0), last
+
+
+def recording(shared, tmp_path):
+    """5,760 samples a second: the largest buffers."""
+    path = tmp_path / "generator.gmr"
+    convert(shared / "data/comtrade/generator-50hz.cfg", path)
+    return {"kind": "replay", "file": str(path)}
+
+
+def test_the_meter_lives_in_128_kib(staged, mosquitto, tmp_path):
+    lives_in("128k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
+
+
+def test_the_meter_replaying_a_recording_lives_in_128_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("128k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+
+
+@pytest.mark.torture
+def test_a_minute_in_128_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("128k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["synthetic", "replay"])
+def test_a_role_keeps_only_what_it_uses(shared, staged, tmp_path, kind):
+    source = {"kind": "synthetic"} if kind == "synthetic" else recording(shared, tmp_path)
+    done = run(staged, "host_tests/mpy/node_modules.py", configuration(tmp_path, 1, source), heapsize="300k")
+    assert done.returncode == 0, done.stderr
+    modules = set(json.loads(done.stdout)["modules"])
+    other = {"synthetic": "boards.unix.replay", "replay": "boards.unix.synthetic"}[kind]
+    assert not modules & (NEVER_STAY | {other}), modules & NEVER_STAY
+    assert {"phasor.kernel", "c37118.writer", "firmware.session", f"boards.unix.{kind}"} <= modules
