@@ -32,13 +32,15 @@ def framing(measurement, source, clock):
         phasors,
         fnom=FNOM_50_HZ if measurement["f0_hz"] == 50 else 0,
     )
-    if measurement["frequency_from"] >= len(phasors):
+    first = measurement["frequency_from"]
+    if first >= len(phasors):
         raise ValueError(
-            "measurement.frequency_from: %d, but the source has channels 0 to %d"
-            % (measurement["frequency_from"], len(phasors) - 1)
+            "measurement.frequency_from: %d, but the source has channels 0 to %d" % (first, len(phasors) - 1)
         )
+    if first < 0:
+        first = ([i for i, phasor in enumerate(phasors) if phasor[1] == VOLTAGE] or [0])[0]
     scales = [channel["scale"] for channel in source.channels]
-    writer = DataWriter(pmu, measurement["idcode"], scales, measurement["frequency_from"])
+    writer = DataWriter(pmu, measurement["idcode"], scales, first)
     time_base = 1000000 // rate * rate
     sec, _ = clock.next_second()
     frame = Config(measurement["idcode"], [pmu], rate, time_base=time_base, soc=sec + (1 << 31), tq=clock.tq)

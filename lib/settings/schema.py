@@ -109,7 +109,11 @@ SCHEMA = {
                 "int16-polar",
                 "of the phasors; FREQ and DFREQ are int16 or float32 alike",
             ),
-            "frequency_from": (whole(0, 31), 0, "the channel whose frequency and ROCOF the frame states"),
+            "frequency_from": (
+                whole(-1, 31),
+                -1,
+                "the channel whose frequency and ROCOF the frame states; -1: the first voltage, if there is one",
+            ),
             "block_ms": (whole(5, 200), 20, "length of a sample block"),
         },
         REQUIRED,
