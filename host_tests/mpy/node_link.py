@@ -1,0 +1,164 @@
+"""A node without a measurement: numbered records through Ring, Link and Session. Its argument is JSON.
+
+`records` (see DEFAULTS) are committed at `rate` a second (0: as the ring has room), each with its number in its
+first four bytes. It ends when all are acknowledged and `linger_s` have passed, or after `limit_s`. The last line
+it prints is its report, a JSON object; before it come the log and, at each `mark` acknowledged, "acknowledged N".
+"""
+
+import asyncio
+import gc
+import json
+import random
+import sys
+from time import ticks_add, ticks_diff, ticks_ms, ticks_us
+
+from boards.unix.board import Network
+from firmware.link import Link
+from firmware.session import Session
+from mqtt.publish import Publish
+from mqtt.retry import Retry
+from outbox.ring import Ring
+
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 1883,
+    "user": "",
+    "password": "",
+    "ca": "",
+    "id": "node",
+    "keepalive_s": 10,
+    "window": 32,
+    "max_packet": 1024,
+    "slots": 256,
+    "size": 52,
+    "records": 100,
+    "rate": 0,
+    "mark": 0,
+    "linger_s": 0,
+    "limit_s": 30,
+}
+
+
+class Status:
+    def __init__(self, topic):
+        self.packet = Publish(topic, 200)
+        self.link = None
+
+    def payload(self, state):
+        return json.dumps({"state": state, "last_error": self.link.last_error}).encode()
+
+
+def build(options, log):
+    """(link, ring) as firmware/main.py wires them."""
+
+    def acked(seq):
+        link.acked(seq)
+
+    place = "test/" + options["id"]
+    session = Session(
+        options["id"].encode(),
+        Network(options["ca"]),
+        acked,
+        options["user"].encode() if options["user"] else None,
+        options["password"].encode(),
+        options["keepalive_s"],
+        options["window"],
+        options["max_packet"],
+    )
+    status = Status((place + "/STATUS").encode())
+    session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
+    ring = Ring(options["slots"], options["size"])
+    link = Link(
+        session,
+        ring,
+        Retry(lambda n: random.getrandbits(16) % n),
+        (options["host"], options["port"], bool(options["ca"])),
+        Publish((place + "/PMU").encode(), options["size"]),
+        b"configuration",
+        status,
+        (place + "/CMD").encode(),
+        log,
+    )
+    status.link = link
+    session.set_callback(link.command)
+    return link, ring
+
+
+def commit(ring, number):
+    off = ring.pend()
+    buf = ring.buf
+    buf[off] = number >> 24
+    buf[off + 1] = number >> 16 & 255
+    buf[off + 2] = number >> 8 & 255
+    buf[off + 3] = number & 255
+    ring.commit(ring.slot_size)
+
+
+async def produce(options, link, ring):
+    began = ticks_ms()
+    end = ticks_add(began, options["limit_s"] * 1000)
+    rate, number, marked, lingers = options["rate"], 0, 0, False
+    while ticks_diff(end, ticks_ms()) > 0:
+        due = options["records"]
+        if rate:
+            due = min(due, ticks_diff(ticks_ms(), began) * rate // 1000 + 1)
+        while number < due and (rate or len(ring) < ring.slots):
+            commit(ring, number)
+            number += 1
+            if rate:
+                link.pump()
+        if options["mark"] and link.session.acknowledged >= marked + options["mark"]:
+            marked += options["mark"]
+            print("acknowledged", marked)
+        if not lingers and number == options["records"] and not len(ring) and not link.session.window.open_count:
+            lingers = True
+            end = ticks_add(ticks_ms(), options["linger_s"] * 1000)
+        await asyncio.sleep_ms(2 if rate or lingers else 0)
+
+
+async def run(options, link, ring):
+    pumping = asyncio.create_task(link.run())
+    await produce(options, link, ring)
+    pumping.cancel()
+
+
+class Timed:
+    """Session.step with the longest of its times kept, in us."""
+
+    def __init__(self, session):
+        self.step, self.longest_us = session.step, 0
+        session.step = self
+
+    def __call__(self, now):
+        began = ticks_us()
+        moved = self.step(now)
+        self.longest_us = max(self.longest_us, ticks_diff(ticks_us(), began))
+        return moved
+
+
+def main(argv):
+    options = dict(DEFAULTS)
+    options.update(json.loads(argv[1]))
+    link, ring = build(options, print)
+    session = link.session
+    timed = Timed(session)
+    gc.collect()
+    asyncio.run(run(options, link, ring))
+    report = {
+        "acknowledged": session.acknowledged,
+        "again": session.again,
+        "late": session.late,
+        "faults": session.faults,
+        "connections": link.connections,
+        "present": session.present,
+        "waiting": len(ring),
+        "waiting_most": ring.high_water,
+        "dropped": ring.dropped,
+        "last_error": link.last_error,
+        "longest_step_us": timed.longest_us,
+    }
+    session.leave(ticks_ms())
+    print(json.dumps(report))
+
+
+main(sys.argv)

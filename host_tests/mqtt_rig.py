@@ -1,0 +1,102 @@
+"""What the MQTT tests share: node_link.py as a process whose lines are waited for, and a subscriber."""
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import paho.mqtt.client as paho
+
+ROOT = Path(__file__).resolve().parent.parent
+PMU = "test/node/PMU"
+STATUS = "test/node/STATUS"
+CMD = "test/node/CMD"
+
+
+def wait_for(condition, what, most_s=15):
+    """Until `condition()` is true; an error that says `what` was missing after most_s."""
+    end = time.monotonic() + most_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {most_s} s: {what}"
+        time.sleep(0.01)
+
+
+class NodeProcess:
+    """node_link.py with `options` on a port (fixture mpy) in a process; its lines in `lines` as they come."""
+
+    def __init__(self, mpy, **options):
+        self.lines = []
+        self._process = subprocess.Popen(
+            mpy.command("host_tests/mpy/node_link.py", json.dumps(options)),
+            env=mpy.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
+        """As a power cut would end it."""
+        self._process.kill()
+        self._process.wait(10)
+        self._reader.join(10)
+
+    def said(self, text, times=1):
+        return sum(text in line for line in self.lines) >= times
+
+    def wait_said(self, text, times=1, most_s=20):
+        wait_for(lambda: self.said(text, times), f"{text!r} in\n" + "\n".join(self.lines[-20:]), most_s)
+
+    def report(self, most_s=60):
+        """What it printed when it ended by itself."""
+        assert self._process.wait(most_s) == 0, self.lines[-20:]
+        self._reader.join(10)
+        return json.loads(self.lines[-1])
+
+
+@contextlib.contextmanager
+def subscriber(port, topic="test/#", qos=1, user=None, password=None):
+    """The list of messages heard, [(topic, payload, retained)], subscribed when it is handed over."""
+    heard, ready = [], threading.Event()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.username_pw_set(user, password)
+    client.on_connect = lambda c, *_: c.subscribe(topic, qos)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda c, _, m: heard.append((m.topic, m.payload, m.retain))
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        assert ready.wait(10)
+        yield Heard(heard, client)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+class Heard:
+    """A subscriber's messages so far."""
+
+    def __init__(self, messages, client):
+        self.messages, self.client = messages, client
+
+    def numbers(self):
+        """The numbers of the records heard on the PMU topic, in order of arrival."""
+        return [int.from_bytes(p[:4], "big") for t, p, _ in self.messages if t == PMU and p != b"configuration"]
+
+    def on(self, topic):
+        return [payload for t, payload, _ in self.messages if t == topic]
