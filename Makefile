@@ -16,8 +16,9 @@ demo: setup ## broker, meter, PDC adapter and a PDC, for a minute
 test: check ## all tests but the long ones, on both word sizes
 	@.venv/bin/pytest -q host_tests -m "not torture"
 
-torture: setup ## long and randomised runs; prints the seeds
-	@.venv/bin/pytest -q -s host_tests -m torture
+torture: setup ## long and randomised runs; SEED=... repeats one
+	@seed=$${SEED:-$$(date +%s)}; echo "SEED=$$seed"; GRIDMOTE_SEED=$$seed GRIDMOTE_EXAMPLES_TIMES=20 \
+		.venv/bin/pytest -q -s host_tests -m "torture or hypothesis" --hypothesis-seed=$$seed --timeout=600
 
 bench: setup ## wall-clock figures as ratios, also in build/bench.json
 	@$(PY) -m host_tests.bench

@@ -2,11 +2,7 @@
 
 import struct
 
-from hypothesis import settings
 from hypothesis import strategies as st
-
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 def crc_bitwise(data):

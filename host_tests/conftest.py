@@ -10,6 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+import host_tests.property  # noqa: F401  registers the profile
+
+settings.load_profile("gridmote")
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".deps/bin"

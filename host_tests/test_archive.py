@@ -5,7 +5,7 @@ import sqlite3
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.frame import FrameError
@@ -13,6 +13,7 @@ from gridmote.archive import Archive, ArchiveError, Stored
 from gridmote.archive_writer import ArchiveWriter
 from gridmote.rawframe import as_cfg1, identity, whole_frames
 from host_tests.pdc_rig import SOC, WAIT_S, Pmu
+from host_tests.property import examples
 
 TOPIC = "area/secondary-station/1/PMU/7"
 PMU = Pmu()
@@ -37,7 +38,7 @@ frames = st.builds(
     st.sampled_from([7, 8]), st.integers(0, 3), tqs, st.integers(0, 1))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), frames), max_size=40), st.integers(1, 7))
 def test_any_stream_is_kept_exactly_once(messages, batch):
     """Against a model in plain Python: the first of each identity, every other content once as conflict."""
@@ -128,7 +129,7 @@ def test_configurations_with_the_time_from_which_they_hold(archive):
     assert archive.configs(TOPIC)[-1] == ((SOC + 30) * 1_000_000, no_time)
 
 
-@settings(deadline=None)
+@examples()
 @given(st.sets(st.integers(0, 120), min_size=1), st.sampled_from([1, 10, 25, 30, 50, 60]))
 def test_missing_grid_points(present, rate):
     pmu = Pmu(rate=rate)

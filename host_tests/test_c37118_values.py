@@ -4,7 +4,7 @@ import cmath
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.command import Command, HeaderText
@@ -12,6 +12,7 @@ from c37118.config import Config, PmuConfig
 from c37118.data import Data, PmuData
 from c37118.decode import decode
 from c37118.frame import FrameError
+from host_tests.property import examples
 
 FACTOR = 915527  # 300 kV over 32767 counts, in 10^-5 V
 
@@ -41,7 +42,7 @@ def test_every_format_gives_back_what_was_measured(fmt, fnom, f0_hz):
     assert got.analogs == ([35.0] if fmt & 4 else [7])
 
 
-@settings(deadline=None)
+@examples()
 @given(st.floats(0, 65535), st.floats(-math.pi, math.pi))
 def test_polar_counts_are_the_nearest(magnitude, angle):
     config = pmu(1, factor=100_000)

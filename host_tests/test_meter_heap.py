@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from size import stage
 
 from gridmote.recording import convert
 from host_tests.conftest import Port
+from size import stage
 
 NEVER_STAY = {  # used once, or by other configurations
     "settings.schema",

@@ -5,9 +5,10 @@ import random
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tests.property import examples
 from mqtt.inbound import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Inbound, ProtocolError, publish_parts
 from mqtt.publish import Publish
 from mqtt.retry import Retry
@@ -83,7 +84,7 @@ def agree(ring, model):
         st.tuples(st.sampled_from(["commit", "commit", "pend", "next", "next", "ack"]), st.integers(0, 99))
     ),
 )
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_ring_keeps_what_it_promises(log2_slots, first, events):
     ring = Ring(1 << log2_slots, 5)
     ring.written = ring.sent = ring.acked = first
@@ -161,7 +162,7 @@ class PlainWindow:
         )
     ),
 )
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_window_matches_acknowledgements_in_any_order(size, last, events):
     window, model = Window(size), PlainWindow(size)
     window._last = last
@@ -286,7 +287,7 @@ def listen(max_packet=200):
 @given(
     st.lists(st.one_of(acks, greetings, grants, pings, messages), max_size=12), st.lists(st.integers(1, 40))
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_inbound_does_not_care_where_segments_end(packets, cuts):
     inbound, heard = listen()
     stream = b"".join(raw for _, raw in packets)
@@ -305,7 +306,7 @@ def test_inbound_does_not_care_where_segments_end(packets, cuts):
         st.one_of(st.binary(max_size=50), messages.map(lambda m: m[1]), acks.map(lambda a: a[1])), max_size=6
     )
 )
-@settings(max_examples=600, deadline=None)
+@examples(600)
 def test_inbound_takes_any_bytes(pieces):
     inbound, _ = listen(64)
     for piece in pieces:
@@ -356,7 +357,7 @@ def test_inbound_names_what_is_wrong(raw, reason):
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_publish_is_what_the_standard_says(topic, payload, off, pid, dup, retain):
     publish = Publish(topic, 20000)
     publish.encode(bytes(off) + payload + b"after", off, len(payload), pid, dup, retain)

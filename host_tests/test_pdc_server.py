@@ -5,7 +5,7 @@ import contextlib
 import socket
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.command import DATA_OFF, DATA_ON, SEND_CFG1, SEND_CFG2, SEND_CFG3, SEND_HDR, Command
@@ -15,6 +15,7 @@ from gridmote import pmu_server
 from gridmote.pdc_client import PdcClient
 from gridmote.pmu_server import PmuServer
 from host_tests.pdc_rig import WAIT_S, Pmu
+from host_tests.property import examples
 
 TOPIC = "area/secondary-station/1/PMU/7"
 
@@ -83,7 +84,7 @@ def test_many_clients_each_with_its_own_state():
     asyncio.run(run())
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(st.integers(1, 200), max_size=12), st.lists(st.binary(max_size=30), min_size=6, max_size=6))
 def test_commands_split_and_coalesced_anywhere(cuts, garbage):
     """Six commands in segments of any sizes, with garbage between: each is answered once, in order."""

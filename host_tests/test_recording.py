@@ -4,13 +4,14 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmote import seamless
 from gridmote.fit import fit
 from gridmote.gmr import played, read_gmr
 from gridmote.recording import RecordingError, convert, read, unit_factor
+from host_tests.property import examples
 
 FS = 1600
 # name, phase, unit, a, b, skew in µs
@@ -186,7 +187,7 @@ def test_nominal_frequency_where_none_is_written(tmp_path):
         assert read(files(tmp_path, raw_counts(hz=hz), frequency="")).f0_hz == hz
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     fs_hz=st.sampled_from([800, 1000, 1600, 3840, 4001, 5760]),
     hz=st.floats(48, 52),

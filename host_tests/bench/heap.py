@@ -2,9 +2,8 @@
 
 import json
 
-from size import stage
-
 from host_tests.conftest import Broker, Port
+from size import stage
 
 _STEP_KIB = 4
 
