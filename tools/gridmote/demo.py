@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,11 @@ from gridmote import demo_reference, demo_result, node_config, processes
 from gridmote.demo_run import Demonstration
 from gridmote.demo_view import View
 from gridmote.fault import Fault, give_up
+from waveform.gmr import RecordingError
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BLOCK_MS = 20
+_EVENT = "Great Britain, 9 August 2019, in fast motion"
 _EVENT_S = 282.0  # the trajectory's length
 
 
@@ -28,20 +31,22 @@ def _recording():
 
 
 def _source(recording, seconds):
-    """(source of the node's configuration, channel that gives the frequency, function that makes the reference)."""
+    """(source and measurement of the node's configuration, function that makes the reference)."""
     if recording is None:
         grid = {"trajectory": "gb-2019-08-09", "trajectory_start_s": 1.0,
                 "compression": round(_EVENT_S / max(1.0, seconds - 3.0), 3), "noise_counts": 3.0}
-        return {"kind": "synthetic", "grid": grid}, 0, lambda: demo_reference.GridReference(grid)
+        return {"kind": "synthetic", "grid": grid}, {}, lambda: demo_reference.GridReference(grid)
+    from gridmote.recording import convert, read
+
+    f0_hz = read(recording).f0_hz
     given = {"source": {"file": str(recording)}}
     config = {"source": {"kind": "replay", "file": str(recording), "repeat": True},
-              "measurement": {"f0_hz": 50}, "broker": {"ca": ""}}
-    from gridmote.recording import convert
-
+              "measurement": {"f0_hz": f0_hz}, "broker": {"ca": ""}}
     path = node_config.prepare(given, config, Path.cwd(), convert)["source"]["file"]
     reference = demo_reference.RecordingReference(path, seconds + 2)
     volts = [c for c, channel in enumerate(reference.channels) if channel["kind"] == "V"]
-    return {"kind": "replay", "file": path}, volts[0] if volts else 0, lambda: reference
+    measurement = {"f0_hz": f0_hz, "rate": f0_hz, "frequency_from": volts[0] if volts else 0}
+    return {"kind": "replay", "file": path}, measurement, lambda: reference
 
 
 def _judge(run, reference, picture, title, view):
@@ -58,7 +63,7 @@ def _judge(run, reference, picture, title, view):
     start_soc = demo_result.first_second(seen)
     frames = [(demo_result.since(frame, start_soc, time_base), decode(frame, config).pmus[0])
               for frame, _ in seen.client]
-    compared = demo_reference.compare(frames, config.pmus[0], reference, run.frequency_from)
+    compared = demo_reference.compare(frames, config.pmus[0], reference, run.measurement.get("frequency_from", 0))
     accuracy = demo_reference.errors(compared)
     from gridmote import demo_picture  # matplotlib takes its time
 
@@ -69,22 +74,21 @@ def _judge(run, reference, picture, title, view):
 
 
 def _interrupt(number, frame):
+    for stop in _STOPS:  # one is enough: the end of everything is bounded
+        signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _run(recording, seconds, folder, view):
-    """The result of a whole demonstration."""
-    work = folder / "demo"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def _run(recording, seconds, work, picture, view):
+    """The result of a whole demonstration; `work`: folder for what the programs write."""
     name = f"the recording {recording.name}" if recording else "the synthetic grid: Great Britain, 9 August 2019"
     view.say("meter", f"will measure {name}")
-    source, frequency_from, reference = _source(recording, seconds)
-    run = Demonstration(work, source, frequency_from, seconds, view)
+    source, measurement, reference = _source(recording, seconds)
+    run = Demonstration(work, source, measurement, seconds, view)
     asyncio.run(run.run())
     view.rest()
-    title = "A generator, recorded" if recording else "Great Britain, 9 August 2019, in fast motion"
-    rows, result = _judge(run, reference(), folder / "demo.png", title, view)
+    title = "A generator, recorded" if recording == _recording() else recording.stem if recording else _EVENT
+    rows, result = _judge(run, reference(), picture, title, view)
     view.summary(rows, result)
     return result
 
@@ -92,8 +96,9 @@ def _run(recording, seconds, folder, view):
 _SECONDS = typer.Option(help="How long the meter measures.", min=2, max=3600)
 _RECORDING = typer.Option(help="A COMTRADE recording (.cfg, .cff) to replay.", show_default=False)
 _SYNTHETIC = typer.Option("--synthetic", help="The synthetic grid even where the shared recording is present.")
-_INTO = typer.Option(help="Folder for demo.png and, while it runs, what the programs write.", show_default="build")
-_KEEP = typer.Option("--keep", help="Keep the archive, the configurations and the logs (in demo/).")
+_INTO = typer.Option(help="Folder for demo.png and, while it runs, for what the programs write.",
+                     show_default="build")
+_KEEP = typer.Option("--keep", help="Keep what the programs wrote: archive, configurations, logs.")
 _JSON = typer.Option("--json", help="One JSON object a line; the last is the summary.")
 
 
@@ -115,19 +120,28 @@ def demo(
     """
     if synthetic and recording:
         give_up("demo", "--synthetic or --recording, not both", 2)
+    if recording and not recording.is_file():
+        give_up("demo", f"--recording {recording}: no such file", 2)
+    into.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="demo-", dir=into))
     for number in _STOPS:
         signal.signal(number, _interrupt)
-    complete = False
+    worth_keeping = True
     try:
         with View(as_json) as view:
             chosen = None if synthetic else recording or _recording()
-            complete = _run(chosen, seconds, into, view)["complete"]
-    except (Fault, OSError, TimeoutError) as fault:
-        give_up("demo", f"{fault or type(fault).__name__}; logs are in {into / 'demo'}")
+            complete = _run(chosen, seconds, work, into / "demo.png", view)["complete"]
+        worth_keeping = keep or not complete
+        if not complete:
+            raise Fault("not complete")
+    except (Fault, RecordingError, OSError) as fault:
+        worth_keeping = any(work.iterdir())
+        give_up("demo", f"{fault}{f'; the logs are in {work}' if worth_keeping else ''}")
     except KeyboardInterrupt:
+        worth_keeping = keep
         give_up("demo", "interrupted; everything that it started is stopped", 130)
     finally:
-        if not keep and complete:
-            shutil.rmtree(into / "demo", ignore_errors=True)
-    if not complete:
-        give_up("demo", f"not complete; logs are in {into / 'demo'}")
+        if not worth_keeping:
+            shutil.rmtree(work, ignore_errors=True)
+    if keep:
+        typer.echo(f"kept: {work}", err=True)

@@ -96,7 +96,7 @@ def count_rows(result):
     """(what, value, remark) for people."""
     return [
         ("frames made", result["made"], "the node's own count in its last STATUS"),
-        ("published", result["published"], "as another subscriber of the broker saw them"),
+        ("published", result["published"], "seen by another subscriber"),
         ("acknowledged", result["acknowledged"], "PUBACKs that reached the node"),
         ("archived", result["archived"], "SQLite, each exactly once"),
         ("at the PDC", result["at_client"], "C37.118 over TCP"),
@@ -111,11 +111,11 @@ def latency_rows(result):
         return " / ".join(f"{result[f'{name}_to_{place}_p{percent}_ms']:.1f}" for percent in (50, 99)) + " ms"
 
     window, block = (f"{result[name]:.0f} ms" for name in ("estimator_delay_ms", "block_wait_mean_ms"))
-    pace = "sample block full -> frame at the PDC (+- 1 ms: the board's pace)"
-    of_it = f"of it {window} of window (physics) and {block} of sample block"
+    pace = "from a full sample block, which comes to the ms"
+    of_it = f"{window} of it are the window, {block} the sample block"
     return [
         ("transport to the PDC, p50 / p99", both("transport", "client"), pace),
-        ("transport to the archive", both("transport", "archive"), "sample block full -> received by the adapter"),
+        ("transport to the archive", both("transport", "archive"), "the same, until the adapter has it"),
         ("time stamp to the PDC", both("total", "client"), of_it),
     ]
 

@@ -37,7 +37,11 @@ class Watcher:
 
     async def __aenter__(self):
         self._client.loop_start()
-        await asyncio.wait_for(self._ready.wait(), _PATIENCE_S)
+        try:
+            await asyncio.wait_for(self._ready.wait(), _PATIENCE_S)
+        except TimeoutError:
+            await self.__aexit__()
+            raise Fault("the broker does not answer") from None
         return self
 
     async def __aexit__(self, *_):
@@ -53,11 +57,11 @@ class Watcher:
 
 
 class Demonstration:
-    """One run. `folder`: for everything that it writes; `source`: of the node's configuration."""
+    """One run. `folder`: for everything that it writes; `source`, `measurement`: of the node's configuration."""
 
-    def __init__(self, folder, source, frequency_from, seconds, view):
+    def __init__(self, folder, source, measurement, seconds, view):
         self._folder, self._source, self._seconds, self._view = folder, source, seconds, view
-        self.frequency_from = frequency_from
+        self.measurement = measurement
         self.seen = demo_result.Evidence()
         self.pmu_config = None
         self._archive_path = folder / "archive.sqlite"
@@ -67,7 +71,7 @@ class Demonstration:
             "id": str(_IDCODE),
             "topic": {"area": "south-italy-113", "location_type": "secondary-station", "location_id": "1156"},
             "broker": {"host": broker.host, "port": broker.port},
-            "measurement": {"station": "Gridmote demo", "idcode": _IDCODE, "frequency_from": self.frequency_from},
+            "measurement": {"station": "Gridmote demo", "idcode": _IDCODE, **self.measurement},
             "source": self._source,
             "status_s": 1,
         }
@@ -92,7 +96,7 @@ class Demonstration:
                 await client.command(command)
             node = self._begin(stack, "node", processes.gridmote(
                 "node", self._folder / "node.json", "--heap", _HEAP, "--seconds", self._seconds, "--json"))
-            say("meter", f"starts on MicroPython, 32 bits, {_HEAP} of heap; publishes to {topic}")
+            say("meter", f"starts: 32 bits, {_HEAP} of heap; topic {topic}")
             await self._introductions(client, node)
             await self._follow(client, node, topic)
             await client.command(DATA_OFF)

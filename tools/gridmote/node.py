@@ -14,6 +14,8 @@ from gridmote import node_config, processes
 from gridmote.fault import Fault, give_up
 
 _GOOD_BYE_S = 8.0  # the node drains for 3 s at most
+# not `-m firmware.main`, with which the unix port does not turn SIGINT into KeyboardInterrupt
+_MAIN = "import sys; from firmware.main import main; sys.exit(main(sys.argv))"
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,7 +47,7 @@ class Runner:
             place = Path(folder) / "node.json"
             place.write_text(json.dumps(self._prepared))
             limit = [self._seconds] if self._seconds else []
-            argv = processes.micropython(self._word_size, self._heap, "-m", "firmware.main", place, *limit)
+            argv = processes.micropython(self._word_size, self._heap, "-c", _MAIN, place, *limit)
             environment = processes.compiled(Path(folder) / "node", self._word_size)
             before = {number: signal.signal(number, self._stop) for number in _STOPS}
             try:
