@@ -63,11 +63,13 @@ def _judge(run, reference, picture, title, view):
     start_soc = demo_result.first_second(seen)
     frames = [(demo_result.since(frame, start_soc, time_base), decode(frame, config).pmus[0])
               for frame, _ in seen.client]
+    frames = view.track(frames, "comparing")
     compared = demo_reference.compare(frames, config.pmus[0], reference, run.measurement.get("frequency_from", 0))
     accuracy = demo_reference.errors(compared)
     from gridmote import demo_picture  # matplotlib takes its time
 
-    remark = f"{len(frames)} C37.118 frames as the PDC got them; pale underneath: {reference.what}"
+    view.say("judge", f"draws {picture}")
+    remark = f"{len(seen.client)} C37.118 frames as the PDC got them; pale underneath: {reference.what}"
     demo_picture.draw(picture, compared, config.pmus[0], title, remark)
     rows += [None, *demo_result.latency_rows(delays), None, *demo_result.accuracy_rows(accuracy, reference.what)]
     return [*rows, None, ("picture", "", picture)], {**result, **delays, **accuracy, "picture": str(picture)}

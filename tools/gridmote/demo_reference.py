@@ -11,6 +11,7 @@ from gridmote.truth import Truth
 from waveform.grid import settings
 
 _CYCLES = 3.0  # of the fit; the estimator sees as many: two, half a cycle to each side for the frequency
+_HARMONICS = (2, 3, 5, 7, 11, 13)  # fitted too: unmodelled, they bend the frequency by millihertz
 _STEADY = 1.5  # times what the fit usually leaves unexplained: more, and the window holds a step
 
 
@@ -46,11 +47,13 @@ class RecordingReference:
         self.fs_hz, self.f0_hz = self._head["fs_hz"], self._head["f0_hz"]
         self.channels = self._head["channels"]
         scales = [channel["scale"] for channel in self.channels]
+        self._harmonics = [order for order in _HARMONICS if order * self.f0_hz < 0.45 * self.fs_hz]
         self._samples = played(self._head, counts, 0, int(longest_s * self.fs_hz)) * np.array(scales)
 
     def at(self, t_s, channel):
         """(phasor V or A rms referred to UTC, Hz, what one sinusoid leaves unexplained as part of it)."""
-        found = fit(self._samples[:, channel], self.fs_hz, t_s * self.fs_hz, _CYCLES, self.f0_hz)
+        samples, centre = self._samples[:, channel], t_s * self.fs_hz
+        found = fit(samples, self.fs_hz, centre, _CYCLES, self.f0_hz, self._harmonics)
         return found.phasor, found.frequency_hz, found.residual_rms / max(abs(found.phasor), 1e-12)
 
 

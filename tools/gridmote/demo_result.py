@@ -111,11 +111,11 @@ def latency_rows(result):
         return " / ".join(f"{result[f'{name}_to_{place}_p{percent}_ms']:.1f}" for percent in (50, 99)) + " ms"
 
     window, block = (f"{result[name]:.0f} ms" for name in ("estimator_delay_ms", "block_wait_mean_ms"))
-    pace = "from a full sample block, which comes to the ms"
+    pace = "after the block that ends the window; paced to 1 ms"
     of_it = f"{window} of it are the window, {block} the sample block"
     return [
         ("transport to the PDC, p50 / p99", both("transport", "client"), pace),
-        ("transport to the archive", both("transport", "archive"), "the same, until the adapter has it"),
+        ("transport to the archive", both("transport", "archive"), "the same, to the receipt by the adapter"),
         ("time stamp to the PDC", both("total", "client"), of_it),
     ]
 

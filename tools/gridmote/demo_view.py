@@ -9,6 +9,7 @@ import time
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
@@ -83,6 +84,11 @@ class View:
             rows.add_row(_phasor(pmu, block, i), _dial(block.phasor(pmu, i)))
         frequency = Text.assemble(_hertz(block.frequency_hz(pmu)), "  ", (_spark(self._trend), "yellow"))
         return Panel(Group(way, Text(), rows, Text(), frequency), title="at the PDC", expand=False)
+
+    def track(self, items, text):
+        """The items, with a bar on a terminal."""
+        quiet = self._json or not self._console.is_terminal
+        return track(items, text, console=self._console, transient=True, disable=quiet)
 
     def summary(self, rows, result):
         """rows: [(what, value, remark)] for people; result: everything, for programs."""
