@@ -81,13 +81,34 @@ def _interrupt(number, frame):
     raise KeyboardInterrupt
 
 
+async def _interruptible(run):
+    """run.run(), cancelled by the first signal; KeyboardInterrupt then, when everything is stopped."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stopped = []
+
+    def stop():
+        if not stopped:
+            stopped.append(task.cancel())
+
+    for number in _STOPS:
+        loop.add_signal_handler(number, stop)
+    try:
+        await run.run()
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number in _STOPS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _interrupt)
+
+
 def _run(recording, seconds, work, picture, view):
     """The result of a whole demonstration; `work`: folder for what the programs write."""
     name = f"the recording {recording.name}" if recording else "the synthetic grid: Great Britain, 9 August 2019"
     view.say("meter", f"will measure {name}")
     source, measurement, reference = _source(recording, seconds)
     run = Demonstration(work, source, measurement, seconds, view)
-    asyncio.run(run.run())
+    asyncio.run(_interruptible(run))
     view.rest()
     title = "A generator, recorded" if recording == _recording() else recording.stem if recording else _EVENT
     rows, result = _judge(run, reference(), picture, title, view)

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from size import MARCHES, stage
-
 from gridmote.fault import Fault
+from size import MARCHES, stage
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
