@@ -1,27 +1,13 @@
 """What a board cannot do without blocking costs no frame and moves no stamp (the board's longest_block_ms)."""
 
 import json
-import threading
 
-import paho.mqtt.client as mqtt
 import pytest
 
 from c37118.config import Config
 from c37118.data import Data
 from c37118.frame import DATA, kind_of
-
-
-def collect(broker, topic):
-    """(client, payloads): what arrives at the broker from now on."""
-    payloads, ready = [], threading.Event()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-    client.on_message = lambda _client, _data, message: payloads.append(message.payload)
-    client.on_subscribe = lambda *_: ready.set()
-    client.connect(broker.host, broker.port)
-    client.subscribe(topic, 1)
-    client.loop_start()
-    assert ready.wait(10)
-    return client, payloads
+from host_tests.mqtt_rig import subscriber
 
 
 @pytest.mark.parametrize("block_ms", [400, 1500])
@@ -35,10 +21,9 @@ def test_no_frame_missing_and_no_stamp_moved(mpy, mosquitto, tmp_path, block_ms)
     }
     path = tmp_path / "node.json"
     path.write_text(json.dumps(config))
-    client, payloads = collect(mosquitto, "test/+/+/PMU/held")
-    done = mpy("host_tests/mpy/node_blocked.py", path, 2, block_ms, timeout_s=60)
-    client.disconnect()
-    client.loop_stop()
+    with subscriber(mosquitto.port, "test/+/+/PMU/held") as heard:
+        done = mpy("host_tests/mpy/node_blocked.py", path, 2, block_ms, timeout_s=60)
+        payloads = [payload for _, payload, _ in heard.messages]
     assert done.returncode == 0, done.stderr
     counters = json.loads(done.stdout.splitlines()[-1])
     assert counters["attempts"] >= 3
