@@ -17,7 +17,7 @@ _PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are
 
 
 class Refused(Exception):
-    """CONNACK with a return code other than 0, or SUBACK with a failure (clauses 3.2.2.3, 3.9.3)."""
+    """CONNACK or SUBACK with a failure (clauses 3.2.2.3, 3.9.3), or a certificate that is not trusted."""
 
 
 class Unreachable(OSError):
@@ -66,6 +66,7 @@ class Session(MQTTClient):
         super().__init__(client_id, None, 1, user, password, keepalive_s)
         self.window = Window(window)
         self._net = net
+        self._tls = False
         self._acked = acked
         self._inbound = Inbound(max_packet, self._packet)
         self._chunk = bytearray(128)
@@ -88,7 +89,7 @@ class Session(MQTTClient):
         """Begin to connect. What fails is told by `state` and `error`, as later."""
         self.server = host
         self.port = port
-        self.ssl = tls
+        self._tls = tls  # MQTTClient's own `ssl` stays False: it would import ussl, which is gone
         self.error = None
         self._began_ms = now
         self._control = b""
@@ -138,12 +139,15 @@ class Session(MQTTClient):
                 self.faults += 1
             self._close(e, now)
             return True
+        except ValueError as e:  # how `tls` tells of a certificate that it refuses, or of a CA that is none
+            self._close(Refused("TLS: " + " ".join(str(e).split())), now)
+            return True
 
     def _connecting(self, now):
         for _, event in self._poller.ipoll(0):
             if event & (select.POLLERR | select.POLLHUP):
                 raise Unreachable("connection refused")
-            if self.ssl:
+            if self._tls:
                 self.sock = self._net.secure(self.sock, self.server)
             self._poll(self.sock, select.POLLIN)
             self._pen.answer = b"\x20\x02\x00\x00"

@@ -161,4 +161,5 @@ def main(argv):
     print(json.dumps(report))
 
 
-main(sys.argv)
+if __name__ == "__main__":
+    main(sys.argv)

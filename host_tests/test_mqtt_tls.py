@@ -1,0 +1,128 @@
+"""TLS with a CA through MicroPython's tls: what is accepted, and what is refused with a word."""
+
+import datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from host_tests.mqtt_rig import NodeProcess
+from host_tests.relay import Relay
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+class Authority:
+    """An EC P-256 CA in `folder`: `pem` and `der` are its certificate's paths."""
+
+    def __init__(self, folder, name):
+        self._folder, self._name = folder, name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        subject = named(name)
+        self._cert = certificate(subject, subject, self._key.public_key(), self._key, authority=True)
+        self.pem, self.der = folder / f"{name}.pem", folder / f"{name}.der"
+        self.pem.write_bytes(self._cert.public_bytes(serialization.Encoding.PEM))
+        self.der.write_bytes(self._cert.public_bytes(serialization.Encoding.DER))
+
+    def issue(self, host, days=30):
+        """mosquitto's listener lines with a certificate for `host` that ends in `days`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        cert = certificate(named(host), self._cert.subject, key.public_key(), self._key, host=host, days=days)
+        cert_path, key_path = self._folder / f"{host}.crt", self._folder / f"{host}.key"
+        cert_path.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+        key_path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.TraditionalOpenSSL,
+                serialization.NoEncryption(),
+            )
+        )
+        return [f"cafile {self.pem}", f"certfile {cert_path}", f"keyfile {key_path}"]
+
+
+def named(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def certificate(subject, issuer, public_key, key, authority=False, host=None, days=30):
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - datetime.timedelta(days=90))
+        .not_valid_after(NOW + datetime.timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    )
+    if host:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path, "authority")
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_accepted(mpy, mosquitto_factory, authority, form):
+    broker = mosquitto_factory(listener_lines=authority.issue("localhost"))
+    ca = str(getattr(authority, form))
+    with NodeProcess(mpy, host="localhost", port=broker.port, ca=ca, records=2000) as node:
+        report = node.report()
+    print(mpy.name, form, "longest step", report["longest_step_us"], "us")
+    assert report["acknowledged"] == 2002 and report["connections"] == 1 and not report["last_error"]
+
+
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("wrong host name", "does not match with the expected CN"),
+        ("unknown CA", "not correctly signed by the trusted CA"),
+        ("expired", "validity has expired"),
+        ("no CA file", "ENOENT"),
+        ("broken CA file", "CA"),
+        ("no TLS", ""),
+    ],
+)
+def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
+    """Not connected, said why, tried again, and still alive at the end."""
+    ca = authority.pem
+    lines = authority.issue(
+        "elsewhere" if what == "wrong host name" else "localhost", -1 if what == "expired" else 30
+    )
+    if what == "unknown CA":
+        ca = Authority(tmp_path, "stranger").pem
+    elif what == "no CA file":
+        ca = tmp_path / "absent.pem"
+    elif what == "broken CA file":
+        ca = tmp_path / "broken.pem"
+        ca.write_text("this is no certificate")
+    elif what == "no TLS":
+        lines = []
+    broker = mosquitto_factory(listener_lines=lines)
+    with NodeProcess(mpy, host="localhost", port=broker.port, ca=str(ca), records=10, limit_s=2) as node:
+        report = node.report()
+    print(mpy.name, what, "->", report["last_error"])
+    assert report["connections"] == 0 and report["waiting"] == 10 and report["dropped"] == 0
+    assert report["last_error"] and words in report["last_error"], report["last_error"]
+    assert node.said("next try in")
+
+
+def test_commands_and_cuts_over_tls(mpy, mosquitto_factory, authority):
+    """Byte by byte towards the node, cut in the middle, and again."""
+    broker = mosquitto_factory(listener_lines=authority.issue("localhost"))
+    assert broker
+    with Relay(broker.port) as relay:
+        relay.bytewise = True
+        options = {"host": "localhost", "port": relay.port, "ca": str(authority.pem)}
+        with NodeProcess(mpy, records=300, rate=100, mark=20, linger_s=0, **options) as node:
+            node.wait_said("acknowledged 40")
+            relay.cut()
+            node.wait_said("connected", 2)
+            relay.bytewise = False
+            report = node.report()
+    assert report["connections"] == 2 and report["waiting"] == report["dropped"] == report["faults"] == 0
