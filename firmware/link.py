@@ -153,9 +153,9 @@ class Link:
         """Wait until the outbox is empty, STATUS "stopped" included, or most_ms have passed."""
         end_ms = ticks_add(ticks_ms(), most_ms)
         told = False
-        while ticks_diff(end_ms, ticks_ms()) > 0 and self.session.state == OPEN:
+        while ticks_diff(end_ms, ticks_ms()) > 0:
             if not len(self.outbox) and not self.session.window.open_count:
-                if told:
+                if told or self.session.state != OPEN:
                     return
                 told = self.report("stopped")
             await asyncio.sleep_ms(self._POLL_MS)

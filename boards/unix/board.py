@@ -75,9 +75,9 @@ class Clock:
         return struct.unpack_from("l", self._timex, 3 * struct.calcsize("l"))[0]
 
     def next_second(self):
-        """(SOC - 2^31 of the second that begins next, ms until then)."""
+        """(SOC - 2^31 of the second that begins next, ms until it has begun)."""
         now = time.time()
-        return int(now) + 1 - (1 << 31), int((int(now) + 1 - now) * 1000)
+        return int(now) + 1 - (1 << 31), int((int(now) + 1 - now) * 1000) + 1
 
 
 def _adjtimex():

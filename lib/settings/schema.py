@@ -122,7 +122,7 @@ SCHEMA = {
     "source": (
         {
             "kind": (one_of("synthetic", "replay"), REQUIRED, "a simulated grid, or a converted recording"),
-            "file": (text(255, 0), "", "replay: the .gmr file"),
+            "file": (text(255, 0), "", "replay: the .gmr file (gridmote node takes COMTRADE too)"),
             "repeat": (truth, True, "replay: for ever, seamlessly in phase; false: stop at its end"),
             "grid": (anything, {}, "synthetic: its keys are in lib/waveform/grid.py"),
             "test_mode": (
