@@ -12,16 +12,16 @@ class Relay:
 
     delay_s: in each direction, throughput kept. blackhole: bytes vanish, connections stay. hold: what the broker
     says is kept back until it is False again. bytewise: the client gets each byte in a segment of its own.
-    Attributes may be changed at any time; `connections` counts, `segments` are TCP segments with data received
-    from clients whose connections have ended.
+    These may be changed at any time. `connections` counts.
     """
 
     def __init__(self, port, delay_s=0.0):
         self._to = port
         self.delay_s = delay_s
         self.blackhole = self.hold = self.bytewise = False
-        self.connections = self.segments = 0
+        self.connections = self._segments = 0
         self._open = set()
+        self._clients = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
@@ -65,6 +65,14 @@ class Relay:
 
         self._call(end())
 
+    def segments(self):
+        """TCP segments with data that came from clients so far."""
+
+        async def count():
+            return self._segments + sum(map(data_segments, self._clients))
+
+        return self._call(count())
+
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
@@ -84,18 +92,19 @@ class Relay:
         except OSError:
             writer.close()
             return
-        ends = {writer, there}
+        ends, client = {writer, there}, writer.get_extra_info("socket")
+        self._clients.add(client)
         self._open |= ends
         for end in ends:
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = [self._pump(reader, there, False), self._pump(there_reader, writer, True)]
         tasks = [asyncio.ensure_future(way) for way in ways]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(asyncio.CancelledError):  # the relay itself ends
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            with contextlib.suppress(OSError):
-                info = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
-                self.segments += struct.unpack_from("I", info, 152)[0]  # tcpi_data_segs_in
+            self._segments += data_segments(client)
+            self._clients.remove(client)
             for task in tasks:
                 task.cancel()
             self._open -= ends
@@ -132,3 +141,11 @@ class Relay:
             for piece in [chunk[i : i + 1] for i in range(len(chunk))] if back and self.bytewise else [chunk]:
                 writer.write(piece)
                 await writer.drain()
+
+
+def data_segments(sock):
+    """Segments with data that a socket has received, as the kernel counts them (tcpi_data_segs_in)."""
+    try:
+        return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 152)[0]
+    except OSError:
+        return 0

@@ -104,7 +104,7 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
     elif what == "no TLS":
         lines = []
     broker = mosquitto_factory(listener_lines=lines)
-    with NodeProcess(mpy, host="localhost", port=broker.port, ca=str(ca), records=10, limit_s=2) as node:
+    with NodeProcess(mpy, host="localhost", port=broker.port, ca=str(ca), records=10, limit_s=1) as node:
         report = node.report()
     print(mpy.name, what, "->", report["last_error"])
     assert report["connections"] == 0 and report["waiting"] == 10 and report["dropped"] == 0

@@ -34,6 +34,7 @@ DEFAULTS = {
     "records": 100,
     "rate": 0,
     "mark": 0,
+    "settle": False,  # the first record is committed when the connection has said all it says at its begin
     "linger_s": 0,
     "limit_s": 30,
 }
@@ -95,6 +96,8 @@ def commit(ring, number):
 
 
 async def produce(options, link, ring):
+    while options["settle"] and link.session.acknowledged < 2:
+        await asyncio.sleep_ms(5)
     began = ticks_ms()
     end = ticks_add(began, options["limit_s"] * 1000)
     rate, number, marked, lingers = options["rate"], 0, 0, False
@@ -143,6 +146,7 @@ def main(argv):
     session = link.session
     timed = Timed(session)
     gc.collect()
+    began = ticks_ms()
     asyncio.run(run(options, link, ring))
     report = {
         "acknowledged": session.acknowledged,
@@ -156,6 +160,7 @@ def main(argv):
         "dropped": ring.dropped,
         "last_error": link.last_error,
         "longest_step_us": timed.longest_us,
+        "span_ms": ticks_diff(ticks_ms(), began),
     }
     session.leave(ticks_ms())
     print(json.dumps(report))
