@@ -67,6 +67,7 @@ class Session(MQTTClient):
         self.window = Window(window)
         self._net = net
         self._tls = False
+        self._tcp = None  # the socket beneath TLS
         self._acked = acked
         self._inbound = Inbound(max_packet, self._packet)
         self._chunk = bytearray(128)
@@ -109,7 +110,9 @@ class Session(MQTTClient):
     def _close(self, error, now):
         if self.sock:
             self.sock.close()
-        self.sock = self._poller = None
+        if self._tcp:
+            self._tcp.close()
+        self.sock = self._tcp = self._poller = None
         self.error = error
         # Beyond half the period of ticks_ms, some days, the difference is negative.
         self.lived_ms = abs(ticks_diff(now, self._opened_ms)) if self.state == OPEN else 0
@@ -148,6 +151,7 @@ class Session(MQTTClient):
             if event & (select.POLLERR | select.POLLHUP):
                 raise Unreachable("connection refused")
             if self._tls:
+                self._tcp = self.sock  # `tls` forgets to close it when the handshake fails
                 self.sock = self._net.secure(self.sock, self.server)
             self._poll(self.sock, select.POLLIN)
             self._pen.answer = b"\x20\x02\x00\x00"

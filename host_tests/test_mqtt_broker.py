@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import random
 import time
 
@@ -36,18 +37,20 @@ def test_2_broker_restarts(mpy, mosquitto):
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(300)
 def test_2_broker_restarts_many_times(mpy, mosquitto):
-    seed = random.randrange(1 << 30)
+    """Each connection lives long enough to be trusted; the fake network has the short ones."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     print("seed", seed)
     rng = random.Random(seed)
-    trials = 12
-    with NodeProcess(mpy, port=mosquitto.port, records=20_000, rate=200, slots=32_768, limit_s=200) as node:
+    trials = 8
+    with NodeProcess(mpy, port=mosquitto.port, records=18_000, rate=150, slots=16_384, limit_s=200) as node:
         for trial in range(trials):
-            time.sleep(rng.uniform(0.01, 3))
+            node.wait_said("connected", 1 + trial)
+            time.sleep(rng.uniform(10.1, 13))
             mosquitto.stop()
             time.sleep(rng.uniform(0, 2))
             mosquitto.start()
-            node.wait_said("connected", 1 + trial, 140)
         report = node.report(250)
     assert report["connections"] == 1 + trials and report["waiting"] == report["dropped"] == 0
 

@@ -1,6 +1,7 @@
 """TLS with a CA through MicroPython's tls: what is accepted, and what is refused with a word."""
 
 import datetime
+import json
 
 import pytest
 from cryptography import x509
@@ -110,6 +111,18 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
     assert report["connections"] == 0 and report["waiting"] == 10 and report["dropped"] == 0
     assert report["last_error"] and words in report["last_error"], report["last_error"]
     assert node.said("next try in")
+
+
+@pytest.mark.parametrize("name, connections", [("localhost", 30), ("elsewhere", 0)])
+def test_attempts_leave_nothing_behind(mpy, mosquitto_factory, authority, name, connections):
+    """Neither a file nor a byte, accepted or refused: a node does this for years."""
+    broker = mosquitto_factory(listener_lines=authority.issue(name))
+    options = {"host": "localhost", "port": broker.port, "ca": str(authority.der)}
+    done = mpy("host_tests/mpy/node_attempts.py", json.dumps(options), 30)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    print(mpy.name, report)
+    assert report["connections"] == connections and report["files"] == 0 and report["bytes"] <= 512
 
 
 def test_commands_and_cuts_over_tls(mpy, mosquitto_factory, authority):
