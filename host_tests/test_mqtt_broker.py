@@ -138,7 +138,7 @@ def test_user_and_password(mpy, guarded):
 
 @pytest.mark.parametrize("login", [{}, {"user": "meter", "password": "wr0ng/word"}])
 def test_a_wrong_password_is_refused_and_said_without_it(mpy, guarded, login):
-    with NodeProcess(mpy, port=guarded.port, records=20, limit_s=3, **login) as node:
+    with NodeProcess(mpy, port=guarded.port, records=20, limit_s=2, **login) as node:
         report = node.report()
     text = "\n".join(node.lines)
     assert report["connections"] == report["acknowledged"] == 0 and report["waiting"] == 20
