@@ -87,13 +87,13 @@ def test_random_bytes_from_the_broker(mpy):
     rng = random.Random(seed)
 
     def wrong(connection, count):
-        if connection < 12 and count > 3 and rng.random() < 0.2:
+        if connection < 6 and count > 3 and rng.random() < 0.2:
             return rng.randbytes(rng.randrange(1, 60))
         return None
 
     with FakeBroker(wrong=wrong) as broker:
-        options = {"records": 500, "limit_s": 200, "keepalive_s": 2, "slots": 512}
+        options = {"records": 500, "limit_s": 100, "keepalive_s": 2, "slots": 512}
         with NodeProcess(mpy, port=broker.port, **options) as node:
-            report = node.report(240)
+            report = node.report(110)
     print(report)
     assert report["waiting"] == 0 and report["connections"] >= 2 and not broker.errors

@@ -36,4 +36,4 @@ def test_50_frames_a_second_at_100_ms_for_a_minute(mpy, mosquitto):
 def test_a_window_of_20_at_100_ms(mpy, mosquitto):
     report, segments = run(mpy, mosquitto, records=2000, window=20, limit_s=90)
     print("acknowledged a second:", round(2000 / report["span_ms"] * 1000, 1), "with set_tcp_nodelay true")
-    assert 2000 <= segments <= 2000 + 20
+    assert segments <= 2000 + 20  # in a burst the kernel may put two messages into one

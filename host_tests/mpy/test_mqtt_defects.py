@@ -195,6 +195,20 @@ def test_8_bad_lengths_end_the_connection_and_not_the_program():
     assert node.ring.dropped == 0
 
 
+def test_8_random_bytes_end_at_most_the_connection():
+    random.seed(8)
+    node = Node(Peer(), random=lambda n: 0)
+    for _ in range(150):
+        node.until_open(200_000)
+        node.run(11_000)
+        node.commit()
+        node.sock.inbox += bytes([random.getrandbits(8) for _ in range(random.randrange(1, 40))])
+        node.run(500)
+        del node.lines[:], node.peer.others[:], node.peer.heard[:]
+    node.until_empty(200_000)
+    assert node.session.faults > 100 and node.ring.dropped == 0
+
+
 def test_8_a_packet_that_is_cut_off_is_waited_for_and_then_given_up():
     for raw in (b"\x32", b"\x32\x85", b"\x32\x0a\x00\x05a/C", b"\x40", b"\x40\x02\x00"):
         peer = Peer()
