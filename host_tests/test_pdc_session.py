@@ -150,12 +150,16 @@ def test_what_was_not_acknowledged_comes_again_and_old_receipts_count_for_nothin
                 while not condition():
                     await asyncio.sleep(0.01)
 
+        async def ack(some):
+            subscriber.ack([message.receipt for message in some])
+            await asyncio.sleep(0.3)  # a connection that ends at once may take its last PUBACKs with it
+
         subscriber.start()
         await until(lambda: events == ["broker_found"])
         for i in range(100):
             publisher.publish(TOPIC, b"%d" % i)
         await until(lambda: len(messages) == 100)
-        subscriber.ack([message.receipt for message in messages[:60]])
+        await ack(messages[:60])
         old = [message.receipt for message in messages[60:]]
         messages.clear()
         await asyncio.to_thread(subscriber.restart)
@@ -165,7 +169,7 @@ def test_what_was_not_acknowledged_comes_again_and_old_receipts_count_for_nothin
         messages.clear()
         await asyncio.to_thread(subscriber.restart)
         await until(lambda: len(messages) == 40)
-        subscriber.ack([message.receipt for message in messages])
+        await ack(messages)
         messages.clear()
         await asyncio.to_thread(subscriber.restart)
         publisher.publish(TOPIC, b"end")

@@ -90,8 +90,11 @@ class Subscriber:
         self._client.loop_start()
 
     def stop(self):
-        """Leaves the broker, which keeps the session; blocks for about a second at most."""
+        """Leaves the broker, which keeps the session; blocks for about two seconds at most."""
         self._running = False
+        end = time.monotonic() + 1
+        while self._client.want_write() and time.monotonic() < end:
+            time.sleep(0.005)  # acknowledgements on their way: paho would drop them
         self._client.disconnect()
         self._client.loop_stop()
 
