@@ -76,8 +76,11 @@ class Link:
         """Say why the connection ended and when the next is due."""
         session = self.session
         error = session.error
+        since_ms = now
         if isinstance(error, Unreachable):
             wait_ms = self._retry.network_failed(ticks_diff(now, self._failed_ms) if self._down else 0)
+            if self._down:
+                since_ms = session.tried_ms  # what was spent waiting for an answer counts
         else:
             wait_ms = self._retry.broker_failed(session.lived_ms)
         text = str(error)
@@ -89,7 +92,7 @@ class Link:
         session.error = None
         self._down = True
         self._failed_ms = now
-        self._due_ms = ticks_add(now, wait_ms)
+        self._due_ms = ticks_add(since_ms, wait_ms)
 
     def _welcome(self):
         self._down = False

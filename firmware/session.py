@@ -1,5 +1,6 @@
 """One MQTT connection at QoS 1 that never waits: `step` does what can be done now."""
 
+import errno
 import select
 from time import ticks_diff
 
@@ -11,7 +12,10 @@ from mqtt.window import Window
 
 CLOSED, CONNECTING, GREETING, OPEN = range(4)  # legal values of Session.state
 
-CONNECT_TIMEOUT_MS = 3000  # the network's answer
+CONNECT_TIMEOUT_MS = 3000  # the network's answer, to one of several tries
+_TRY_MS = 700  # a path that was cut is open again before the kernel asks again by itself
+_TRIES = 3  # on their way at once
+_NO_PATH = (errno.ETIMEDOUT, errno.EHOSTUNREACH, 100, 101)  # ENETDOWN, ENETUNREACH
 _GREETING_TIMEOUT_MS = 10000  # the TLS handshake and CONNACK
 _PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are answered
 
@@ -67,6 +71,8 @@ class Session(MQTTClient):
         self.window = Window(window)
         self._net = net
         self._tls = False
+        self._tries = []  # sockets on their way to the broker
+        self.tried_ms = 0
         self._tcp = None  # the socket beneath TLS
         self._acked = acked
         self._inbound = Inbound(max_packet, self._packet)
@@ -96,18 +102,28 @@ class Session(MQTTClient):
         self._control = b""
         self._at = self._end = 0
         self._inbound.reset()
+        self._poller = select.poll()
         try:
-            self.sock = self._net.connect(host, port)
-            self._poll(self.sock, select.POLLOUT)
+            self._try(now)
             self.state = CONNECTING
         except OSError as e:
             self._close(Unreachable(e), now)
 
-    def _poll(self, sock, events):
-        self._poller = select.poll()
-        self._poller.register(sock, events)
+    def _try(self, now):
+        """One more socket on its way. The earlier ones may still arrive, if the path is merely slow."""
+        self.tried_ms = now
+        if len(self._tries) == _TRIES:
+            sock = self._tries.pop(0)
+            self._poller.unregister(sock)
+            sock.close()
+        sock = self._net.connect(self.server, self.port)
+        self._tries.append(sock)
+        self._poller.register(sock, select.POLLOUT)
 
     def _close(self, error, now):
+        for sock in self._tries:
+            sock.close()
+        self._tries = []
         if self.sock:
             self.sock.close()
         if self._tcp:
@@ -140,6 +156,8 @@ class Session(MQTTClient):
         except (OSError, ProtocolError, Refused) as e:
             if isinstance(e, ProtocolError):
                 self.faults += 1
+            elif isinstance(e, OSError) and e.errno in _NO_PATH:
+                e = Unreachable(e)
             self._close(e, now)
             return True
         except ValueError as e:  # how `tls` tells of a certificate that it refuses, or of a CA that is none
@@ -147,13 +165,22 @@ class Session(MQTTClient):
             return True
 
     def _connecting(self, now):
-        for _, event in self._poller.ipoll(0):
+        for sock, event in self._poller.ipoll(0):
             if event & (select.POLLERR | select.POLLHUP):
+                try:
+                    sock.readinto(self._chunk)  # gives the reason
+                except OSError as e:
+                    raise Unreachable(e)
                 raise Unreachable("connection refused")
+            self._tries.remove(sock)
+            while self._tries:
+                self._tries.pop().close()
             if self._tls:
-                self._tcp = self.sock  # `tls` forgets to close it when the handshake fails
-                self.sock = self._net.secure(self.sock, self.server)
-            self._poll(self.sock, select.POLLIN)
+                self._tcp = sock  # `tls` forgets to close it when the handshake fails
+                sock = self._net.secure(sock, self.server)
+            self.sock = sock
+            self._poller = select.poll()
+            self._poller.register(sock, select.POLLIN)
             self._pen.answer = b"\x20\x02\x00\x00"
             self._put_control(MQTTClient.connect, False)
             self._heard_ms = self._spoke_ms = self._began_ms = now
@@ -161,6 +188,8 @@ class Session(MQTTClient):
             return True
         if ticks_diff(now, self._began_ms) > CONNECT_TIMEOUT_MS:
             raise Unreachable("no answer within %d ms" % CONNECT_TIMEOUT_MS)
+        if ticks_diff(now, self.tried_ms) > _TRY_MS:
+            self._try(now)
         return False
 
     def _watch(self, now):

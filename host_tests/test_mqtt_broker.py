@@ -185,7 +185,7 @@ def test_a_status_command_is_answered_and_acknowledged(mpy, mosquitto):
 def test_no_broker_at_the_start(mpy, mosquitto):
     mosquitto.stop()
     with NodeProcess(mpy, port=mosquitto.port, records=50, rate=50) as node:
-        node.wait_said("refused")
+        node.wait_said("ECONNREFUSED")
         mosquitto.start()
         report = node.report()
     assert report["acknowledged"] == 52 and report["connections"] == 1

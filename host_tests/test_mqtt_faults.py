@@ -74,7 +74,7 @@ def test_a_clean_fin_and_a_reset(mpy, mosquitto):
             relay.cut()
             node.wait_said("connected", 3)
             relay.refuse()
-            node.wait_said("connection refused")
+            node.wait_said("ECONNREFUSED")
             relay.accept()
             report = node.report()
     assert report["connections"] == 4 and report["waiting"] == report["dropped"] == 0

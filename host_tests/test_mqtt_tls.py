@@ -84,8 +84,6 @@ def test_accepted(mpy, mosquitto_factory, authority, form):
         ("wrong host name", "does not match with the expected CN"),
         ("unknown CA", "not correctly signed by the trusted CA"),
         ("expired", "validity has expired"),
-        ("no CA file", "ENOENT"),
-        ("broken CA file", "CA"),
         ("no TLS", ""),
     ],
 )
@@ -97,11 +95,6 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
     )
     if what == "unknown CA":
         ca = Authority(tmp_path, "stranger").pem
-    elif what == "no CA file":
-        ca = tmp_path / "absent.pem"
-    elif what == "broken CA file":
-        ca = tmp_path / "broken.pem"
-        ca.write_text("this is no certificate")
     elif what == "no TLS":
         lines = []
     broker = mosquitto_factory(listener_lines=lines)
@@ -111,6 +104,13 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
     assert report["connections"] == 0 and report["waiting"] == 10 and report["dropped"] == 0
     assert report["last_error"] and words in report["last_error"], report["last_error"]
     assert node.said("next try in")
+
+
+def test_a_ca_that_is_none_is_said_at_the_start(mpy, tmp_path):
+    (tmp_path / "broken.pem").write_text("this is no certificate")
+    for name, words in (("absent.pem", "cannot be read"), ("broken.pem", "holds no certificate")):
+        done = mpy("-c", "from boards.unix.board import Network; Network('%s')" % (tmp_path / name))
+        assert f"ValueError: broker.ca: {tmp_path / name} {words}" in done.stderr
 
 
 @pytest.mark.parametrize("name, connections", [("localhost", 30), ("elsewhere", 0)])

@@ -12,10 +12,9 @@ class Network:
     _LOOK_UP_EVERY = 20  # attempts: an address is kept, for asking is what blocks, but it may change
 
     def __init__(self, ca):
-        self._ca = ca
         self._address = None
         self._attempts = 0
-        self._context = None
+        self._context = _trusting(ca) if ca else None
 
     def connect(self, host, port):
         """A non-blocking TCP socket on its way to host:port, TCP_NODELAY set. OSError if there is no way."""
@@ -35,15 +34,25 @@ class Network:
 
     def secure(self, sock, host):
         """`sock` in TLS; the handshake goes on with every read and write. The certificate must name `host`."""
-        import tls
-
-        if self._context is None:
-            with open(self._ca, "rb") as file:
-                authority = file.read()
-            self._context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-            self._context.verify_mode = tls.CERT_REQUIRED
-            self._context.load_verify_locations(authority)
         return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+
+
+def _trusting(ca):
+    """A TLS context that accepts what the certificate file `ca` has signed. ValueError if it is none."""
+    import tls
+
+    try:
+        with open(ca, "rb") as file:
+            authority = file.read()
+    except OSError as e:
+        raise ValueError("broker.ca: %s cannot be read: %s" % (ca, e))
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED
+    try:
+        context.load_verify_locations(authority)
+    except ValueError as e:
+        raise ValueError("broker.ca: %s holds no certificate: %s" % (ca, e))
+    return context
 
 
 class Clock:

@@ -21,14 +21,18 @@ class FakeSelect:
 
 
 class FakePoll:
+    def __init__(self):
+        self._registered = []
+
     def register(self, sock, events):
-        self._sock = sock
-        self._events = events | POLLERR | POLLHUP
+        self._registered.append((sock, events | POLLERR | POLLHUP))
+
+    def unregister(self, sock):
+        self._registered = [entry for entry in self._registered if entry[0] is not sock]
 
     def ipoll(self, timeout_ms):
         assert timeout_ms == 0
-        ready = self._sock.ready() & self._events
-        return ((self._sock, ready),) if ready else ()
+        return [(sock, sock.ready() & events) for sock, events in self._registered if sock.ready() & events]
 
 
 class FakeSocket:
@@ -57,6 +61,8 @@ class FakeSocket:
     def readinto(self, buf):
         if self.fails:
             raise self.fails
+        if self.up is None:
+            raise OSError(111)
         if not self.inbox:
             assert self.finished, "a read that would block"
             return 0
