@@ -3,7 +3,8 @@
 import asyncio
 from time import ticks_add, ticks_diff, ticks_ms
 
-from firmware.session import CLOSED, OPEN, Unreachable
+from firmware.dial import Unreachable
+from firmware.session import CLOSED, OPEN
 from mqtt.window import FREE
 
 

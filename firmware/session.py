@@ -7,14 +7,12 @@ from time import ticks_diff
 from umqtt import simple
 from umqtt.simple import MQTTClient
 
+from firmware.dial import Dial, Unreachable
 from mqtt.inbound import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Inbound, ProtocolError, publish_parts
 from mqtt.window import Window
 
 CLOSED, CONNECTING, GREETING, OPEN = range(4)  # legal values of Session.state
 
-CONNECT_TIMEOUT_MS = 3000  # the network's answer, to one of several tries
-_TRY_MS = 700  # a path that was cut is open again before the kernel asks again by itself
-_TRIES = 3  # on their way at once
 _NO_PATH = (errno.ETIMEDOUT, errno.EHOSTUNREACH, 100, 101)  # ENETDOWN, ENETUNREACH
 _GREETING_TIMEOUT_MS = 10000  # the TLS handshake and CONNACK
 _PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are answered
@@ -22,10 +20,6 @@ _PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are
 
 class Refused(Exception):
     """CONNACK or SUBACK with a failure (clauses 3.2.2.3, 3.9.3), or a certificate that is not trusted."""
-
-
-class Unreachable(OSError):
-    """The network refused, or nothing answers."""
 
 
 class _Pen:
@@ -71,8 +65,7 @@ class Session(MQTTClient):
         self.window = Window(window)
         self._net = net
         self._tls = False
-        self._tries = []  # sockets on their way to the broker
-        self.tried_ms = 0
+        self._dial = Dial(net)
         self._tcp = None  # the socket beneath TLS
         self._acked = acked
         self._inbound = Inbound(max_packet, self._packet)
@@ -82,13 +75,18 @@ class Session(MQTTClient):
         self._control = b""  # packets other than PUBLISH, waiting for their turn
         self._tx = self._control  # what is being written: _tx[_at:_end]
         self._at = self._end = 0
-        self._began_ms = self._opened_ms = self._heard_ms = self._spoke_ms = self._progress_ms = 0
+        self._greeted_ms = self._opened_ms = self._heard_ms = self._spoke_ms = self._progress_ms = 0
         self._pinged = False
         self.state = CLOSED
         self.error = None
         self.present = False  # the broker still had the session
         self.lived_ms = 0
         self.acknowledged = self.again = self.late = self.faults = 0
+
+    @property
+    def tried_ms(self):
+        """When the latest try to connect began."""
+        return self._dial.tried_ms
 
     # -- the connection ------------------------------------------------------------------------------
 
@@ -98,32 +96,17 @@ class Session(MQTTClient):
         self.port = port
         self._tls = tls  # MQTTClient's own `ssl` stays False: it would import ussl, which is gone
         self.error = None
-        self._began_ms = now
         self._control = b""
         self._at = self._end = 0
         self._inbound.reset()
-        self._poller = select.poll()
         try:
-            self._try(now)
+            self._dial.open(host, port, now)
             self.state = CONNECTING
-        except OSError as e:
-            self._close(Unreachable(e), now)
-
-    def _try(self, now):
-        """One more socket on its way. The earlier ones may still arrive, if the path is merely slow."""
-        self.tried_ms = now
-        if len(self._tries) == _TRIES:
-            sock = self._tries.pop(0)
-            self._poller.unregister(sock)
-            sock.close()
-        sock = self._net.connect(self.server, self.port)
-        self._tries.append(sock)
-        self._poller.register(sock, select.POLLOUT)
+        except Unreachable as e:
+            self._close(e, now)
 
     def _close(self, error, now):
-        for sock in self._tries:
-            sock.close()
-        self._tries = []
+        self._dial.close()
         if self.sock:
             self.sock.close()
         if self._tcp:
@@ -165,37 +148,25 @@ class Session(MQTTClient):
             return True
 
     def _connecting(self, now):
-        for sock, event in self._poller.ipoll(0):
-            if event & (select.POLLERR | select.POLLHUP):
-                try:
-                    sock.readinto(self._chunk)  # gives the reason
-                except OSError as e:
-                    raise Unreachable(e)
-                raise Unreachable("connection refused")
-            self._tries.remove(sock)
-            while self._tries:
-                self._tries.pop().close()
-            if self._tls:
-                self._tcp = sock  # `tls` forgets to close it when the handshake fails
-                sock = self._net.secure(sock, self.server)
-            self.sock = sock
-            self._poller = select.poll()
-            self._poller.register(sock, select.POLLIN)
-            self._pen.answer = b"\x20\x02\x00\x00"
-            self._put_control(MQTTClient.connect, False)
-            self._heard_ms = self._spoke_ms = self._began_ms = now
-            self.state = GREETING
-            return True
-        if ticks_diff(now, self._began_ms) > CONNECT_TIMEOUT_MS:
-            raise Unreachable("no answer within %d ms" % CONNECT_TIMEOUT_MS)
-        if ticks_diff(now, self.tried_ms) > _TRY_MS:
-            self._try(now)
-        return False
+        sock = self._dial.step(now)
+        if not sock:
+            return False
+        if self._tls:
+            self._tcp = sock  # `tls` forgets to close it when the handshake fails
+            sock = self._net.secure(sock, self.server)
+        self.sock = sock
+        self._poller = select.poll()
+        self._poller.register(sock, select.POLLIN)
+        self._pen.answer = b"\x20\x02\x00\x00"
+        self._put_control(MQTTClient.connect, False)
+        self._heard_ms = self._spoke_ms = self._greeted_ms = now
+        self.state = GREETING
+        return True
 
     def _watch(self, now):
         """Timers of our own: a socket would wait for minutes."""
         if self.state == GREETING:
-            if ticks_diff(now, self._began_ms) > _GREETING_TIMEOUT_MS:
+            if ticks_diff(now, self._greeted_ms) > _GREETING_TIMEOUT_MS:
                 raise OSError("no CONNACK within %d ms" % _GREETING_TIMEOUT_MS)
             return
         silent = ticks_diff(now, self._heard_ms)

@@ -2,6 +2,7 @@
 
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 
+from firmware import dial as dial_module
 from firmware import link as link_module
 from firmware import session as session_module
 from firmware.link import Link
@@ -161,7 +162,7 @@ class Node:
         self.session = Session(b"id", self.net, self.acked, None, b"", keepalive_s, window, max_packet)
         self.session.set_last_will(b"a/STATUS", b"offline", True, 1)
         link_module.ticks_ms = self.ticks_ms
-        session_module.select = FakeSelect()
+        dial_module.select = session_module.select = FakeSelect()
         self.link = Link(
             self.session,
             self.ring,
