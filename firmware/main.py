@@ -48,6 +48,14 @@ def build(config, board):
     measurement, broker = config["measurement"], config["broker"]
     writer, config_frame, fracsec = framing(measurement, board.source, board.clock)
     _forget("firmware.framing", "c37118.config", "c37118.frame")
+    slots = config["outbox"]["slots"]
+    held_ms = slots * 1000 // measurement["rate"]
+    if held_ms < board.longest_block_ms:
+        raise ValueError(
+            "outbox.slots: %d frames are %d ms, but this board may hold the program for %d ms"
+            % (slots, held_ms, board.longest_block_ms)
+        )
+    outbox = Ring(slots, writer.size)  # the largest block: before more code takes the room
     from phasor.estimator import Estimator
 
     estimator = Estimator(
@@ -59,14 +67,6 @@ def build(config, board):
         writer.values,
         rectangular=measurement["format"].endswith("rectangular"),
     )
-    slots = config["outbox"]["slots"]
-    held_ms = slots * 1000 // measurement["rate"]
-    if held_ms < board.longest_block_ms:
-        raise ValueError(
-            "outbox.slots: %d frames are %d ms, but this board may hold the program for %d ms"
-            % (slots, held_ms, board.longest_block_ms)
-        )
-    outbox = Ring(slots, writer.size)
     place = config["topic"]
 
     def topic(kind):
