@@ -67,6 +67,10 @@ def test_steady_state_off_nominal(mpy, fs_hz):
         (60, 30, 5760),
         (60, 12, 960),
         (50, 60, 2000),
+        (60, 12, 4001),
+        (50, 25, 1001),
+        (50, 100, 800),
+        (50, 50, 32000),
     ],
 )
 def test_every_grid_and_nominal_frequency(mpy, f0_hz, rate, fs_hz):

@@ -166,8 +166,11 @@ class Estimator:
     def _centre(self):
         """The sample nearest to the next frame's time; `_tau` is how far that time is past it, in 1e-6 samples."""
         ahead = self._next_sec - self._block_sec
-        if not -2 < ahead < 3:  # the clock was stepped: the grid begins anew
+        if not -2 < ahead < 3:  # a long gap, or the clock was stepped: the grid begins anew
+            sec, frame = self._next_sec, self._next_frame
             self._start(self._block_sec, self._block_ns)
+            if -100000 < ahead < 0:  # a day; whoever steps the clock further lost no frames by it
+                self.skipped += (self._next_sec - sec) * self._rate + self._next_frame - frame
             return _FAR
         ns = self._next_frame * (_NS // self._rate) + self._next_frame * (_NS % self._rate) // self._rate
         ns -= self._block_ns
