@@ -20,6 +20,8 @@ def framing(measurement, source, clock):
     phasors = []
     for channel in source.channels:
         unit = math.ceil(32768 / math.sqrt(2) * channel["scale"] / counts * 1e5)
+        if fmt & 2:
+            unit = min(unit, 0xFFFFFF)  # floats do not use it
         if not 1 <= unit < 1 << 24:
             raise ValueError(
                 "channel %s: %g per count cannot be framed as int16" % (channel["name"], channel["scale"])

@@ -20,6 +20,7 @@ from mqtt.retry import Retry
 from outbox.ring import Ring
 
 _STATUS_BYTES = 1023
+_SAMPLE_S = 10  # at most, between looks at the clock
 _DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
 
 
@@ -42,7 +43,7 @@ def _forget(*names):
 
 
 def build(config, board):
-    """(meter, link) of a configuration on a board, wired together."""
+    """(meter, link, status) of a configuration on a board, wired together."""
     from firmware.framing import framing
 
     measurement, broker = config["measurement"], config["broker"]
@@ -103,22 +104,28 @@ def build(config, board):
     meter = Meter(board.source, estimator, writer, outbox, board.clock, fracsec, stat, link.pump)
     status.meter, status.estimator, status.link = meter, estimator, link
     session.set_callback(link.command)
-    return meter, link
+    return meter, link, status
 
 
-async def _report(link, every_s):
-    """STATUS at its interval; the collector runs where nothing waits for it."""
+async def _report(link, status, every_s):
+    """STATUS at its interval, the clock's quality more often; the collector runs where nothing waits for it."""
+    passed_s = 0
     while True:
-        await asyncio.sleep(every_s)
-        link.report("online")
+        step_s = min(every_s - passed_s, _SAMPLE_S)
+        await asyncio.sleep(step_s)
+        passed_s += step_s
+        status.sample()
+        if passed_s == every_s:
+            link.report("online")
+            passed_s = 0
         gc.collect()
 
 
-async def _run(meter, link, every_s, seconds):
+async def _run(meter, link, status, every_s, seconds):
     """Until the source ends or `seconds` have passed (0: never)."""
     asyncio.get_event_loop().set_exception_handler(_failed)
     asyncio.create_task(link.run())
-    asyncio.create_task(_report(link, every_s))
+    asyncio.create_task(_report(link, status, every_s))
     try:
         if seconds:
             await asyncio.wait_for(meter.run(), seconds)
@@ -147,20 +154,24 @@ def main(argv):
         print("usage: main.py CONFIG.json [seconds]")
         return 2
     try:
+        seconds = float(argv[2]) if len(argv) == 3 else 0
         config = load(argv[1])
         board = Board(config)
-        meter, link = build(config, board)
+        meter, link, status = build(config, board)
     except (ValueError, OSError) as e:
         print("%s: %s" % (argv[1], e))
         return 1
     gc.collect()
     gc.threshold(-1)
     try:
-        asyncio.run(_run(meter, link, config["status_s"], float(argv[2]) if len(argv) == 3 else 0))
+        asyncio.run(_run(meter, link, status, config["status_s"], seconds))
     except KeyboardInterrupt:  # falls on any task: none of them goes on
         pass
     asyncio.new_event_loop()
-    asyncio.run(_leave(link))
+    try:
+        asyncio.run(_leave(link))
+    except KeyboardInterrupt:  # once more: at once, but not without a word
+        pass
     outbox = link.outbox
     board.log(
         "stopped: %d frames made, %d dropped, %d not acknowledged"

@@ -14,6 +14,7 @@ from mqtt.window import Window
 CLOSED, CONNECTING, GREETING, OPEN = range(4)  # legal values of Session.state
 
 _NO_PATH = (errno.ETIMEDOUT, errno.EHOSTUNREACH, 100, 101)  # ENETDOWN, ENETUNREACH
+_CONTROL_MOST = 512  # bytes of PUBACKs that wait to be written
 _GREETING_TIMEOUT_MS = 10000  # the TLS handshake and CONNACK
 _PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are answered
 
@@ -143,7 +144,9 @@ class Session(MQTTClient):
                 e = Unreachable(e)
             self._close(e, now)
             return True
-        except ValueError as e:  # how `tls` tells of a certificate that it refuses, or of a CA that is none
+        except ValueError as e:  # how `tls` tells of a certificate that it refuses
+            if not self._tls:
+                raise
             self._close(Refused("TLS: " + " ".join(str(e).split())), now)
             return True
 
@@ -271,6 +274,8 @@ class Session(MQTTClient):
         elif kind == PUBLISH:
             topic, payload, pid = publish_parts(packet, size, self._inbound.flags)
             if pid:
+                if len(self._control) > _CONTROL_MOST:
+                    raise ProtocolError("the broker sends and sends, but reads no PUBACK")
                 self._control = self._control + bytes((PUBACK, 2, pid >> 8, pid & 0xFF))
             if self.cb:
                 self.cb(topic, payload)

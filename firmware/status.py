@@ -1,7 +1,7 @@
 """The STATUS message: what state the node is in, and every counter that a person would ask for."""
 
 import json
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 
 class Status:
@@ -19,15 +19,19 @@ class Status:
         self._heap_free = None
         self.meter = self.estimator = self.link = None
 
-    def payload(self, state):
+    def sample(self):
+        """Look at what changes between messages, connected or not; every few seconds."""
         passed = ticks_diff(ticks_ms(), self._since_ms) // 1000
         self._uptime_s += passed
-        self._since_ms += passed * 1000
+        self._since_ms = ticks_add(self._since_ms, passed * 1000)
         free = self._board.free_bytes()
         if self._heap_free is None or free < self._heap_free:
             self._heap_free = free
+        self._board.clock.update()
+
+    def payload(self, state):
+        self.sample()
         clock = self._board.clock
-        clock.update()
         outbox, session = self.link.outbox, self.link.session
         return json.dumps(
             {

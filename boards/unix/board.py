@@ -18,9 +18,13 @@ class Network:
 
     def connect(self, host, port):
         """A non-blocking TCP socket on its way to host:port, TCP_NODELAY set. OSError if there is no way."""
-        if self._attempts % self._LOOK_UP_EVERY == 0:
-            self._address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
         self._attempts += 1
+        if self._address is None or self._attempts % self._LOOK_UP_EVERY == 0:
+            try:
+                self._address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+            except OSError:
+                if self._address is None:
+                    raise
         sock = socket.socket()
         try:
             sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
@@ -63,11 +67,24 @@ class Clock:
         self.stat = 0x2000 | 0x1C0  # STAT: not synchronised, PMU_TQ unknown
         self._adjtimex = _adjtimex()
         self._timex = bytearray(256)
+        self.stepped = False  # the system clock has left the stamps behind: they begin anew
+        self.next_second()
         self.update()
 
     def update(self):
-        """Ask the kernel anew. MSG_TQ n: within 10^(n - 10) s; F: not synchronised."""
+        """Ask the kernel anew. MSG_TQ n: within 10^(n - 10) s; F: not synchronised.
+
+        Stamps go on by the monotonic clock: how far the system clock has moved away from it is added, and a
+        millisecond, to which the start is known.
+        """
+        now_ms = time.ticks_ms()
+        self._utc_s += time.ticks_diff(now_ms, self._utc_ms) / 1000
+        self._utc_ms = now_ms
+        astray_s = abs(time.time() - self._utc_s)
+        self.stepped = astray_s > 0.5
         error_us = self._max_error_us()
+        if error_us is not None:
+            error_us += 1000 + int(astray_s * 1000000)
         if error_us is None or error_us > 10000000:
             self.tq, self.stat = 0x0F, 0x2000 | 0x1C0
             return
@@ -85,7 +102,9 @@ class Clock:
 
     def next_second(self):
         """(SOC - 2^31 of the second that begins next, ms until it has begun)."""
-        now = time.time()
+        now = self._utc_s = time.time()
+        self._utc_ms = time.ticks_ms()
+        self.stepped = False
         return int(now) + 1 - (1 << 31), int((int(now) + 1 - now) * 1000) + 1
 
 
@@ -117,8 +136,9 @@ class Paced:
         self._ready_ms = None
 
     def due_ms(self):
-        """Until the next block is ready; 0 or less when it is. The first call starts at the next second."""
-        if self._ready_ms is None:
+        """Until the next block is ready; 0 or less when it is. Starts at the next second, at first and
+        when the clock was stepped."""
+        if self._ready_ms is None or self._clock.stepped:
             sec, wait_ms = self._clock.next_second()
             self._source.start(sec)
             self._ready_ms = time.ticks_add(time.ticks_ms(), wait_ms)
@@ -185,8 +205,11 @@ def _source(config):
             head, _ = read_head(source["file"], file)
         return Replay(source["file"], max(1, head["fs_hz"] * block_ms // 1000), source["repeat"])
     from boards.unix.synthetic import Synthetic
-    from waveform.grid import DEFAULTS
+    from waveform.grid import settings
 
     grid = {"f0_hz": config["measurement"]["f0_hz"]}
     grid.update(source["grid"])
-    return Synthetic(grid, max(1, grid.get("fs_hz", DEFAULTS["fs_hz"]) * block_ms // 1000))
+    try:
+        return Synthetic(grid, max(1, settings(grid)["fs_hz"] * block_ms // 1000))
+    except (ValueError, TypeError, KeyError, IndexError) as e:
+        raise ValueError("source.grid: %s" % e)

@@ -27,7 +27,7 @@ def slow_connect(host, port):
 
 
 board.network.connect = slow_connect
-meter, link = build(config, board)
+meter, link, _ = build(config, board)
 
 
 async def main():

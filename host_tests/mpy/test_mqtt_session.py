@@ -149,6 +149,17 @@ def test_nothing_but_connack_comes_first():
         )
 
 
+def test_a_broker_that_floods_and_never_reads_is_left():
+    node = Node(Peer())
+    node.until_open()
+    node.run(100)
+    node.sock.takes = 0
+    node.sock.inbox += b"\x32\x05\x00\x01a\x00\x01" * 2000
+    node.until_closed()
+    node.run(20)
+    assert node.session.faults == 1 and "reads no PUBACK" in node.link.last_error, node.link.last_error
+
+
 def test_a_network_that_refuses_or_is_silent_is_tried_every_0_7_s_then_less_often():
     for up, fails in ((None, None), (True, OSError(113)), (False, None)):
         random.seed(11)

@@ -27,10 +27,18 @@ _NANO = 1_000_000_000
 
 
 def settings(config):
-    """`config` with the defaults filled in; ValueError for a name that does not exist."""
-    for name in config:
+    """`config` with the defaults filled in; ValueError for a name that does not exist or a value of no use."""
+    for name, value in config.items():
         if name not in DEFAULTS:
             raise ValueError("%s: unknown, allowed are %s" % (name, ", ".join(sorted(DEFAULTS))))
+        default = DEFAULTS[name]
+        if isinstance(default, (int, float)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError("%s: must be a number, not %r" % (name, value))
+        elif isinstance(default, list) and not isinstance(value, (list, tuple)):
+            raise ValueError("%s: must be a list, not %r" % (name, value))
+    if config.get("channels") == []:
+        raise ValueError("channels: at least one is needed")
     full = dict(DEFAULTS)
     full.update(config)
     if full["channels"] is None:

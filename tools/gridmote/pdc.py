@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from gridmote.rawframe import grid_of, whole_frames
 from gridmote.subscriber import BrokerAddress, Subscriber
 
 _TOTALS_EVERY_S = 10
+_GAPS_MOST = 500_000  # frames of a topic whose gaps are looked for at the end: about two seconds
 _TOLD_CLIENTS = 200  # connections that the summary lists, the last ones
 
 
@@ -41,6 +43,8 @@ class PdcAdapter:
         self._counts = collections.Counter()  # received, archived, duplicates, conflicts, bad, ignored
         self._received = collections.Counter()  # by topic
         self._bad = collections.Counter()  # by topic
+        self._since_soc = int(time.time()) - 60
+        self._missing = {}  # by topic: frames that the archive lacks, of this run's
         self._bad_told = set()
         self._clients_gone = collections.deque(maxlen=_TOLD_CLIENTS)
         self.subscriber = None
@@ -61,6 +65,9 @@ class PdcAdapter:
     async def stop(self):
         if self._writer:
             await asyncio.to_thread(self._writer.stop)  # first: its acknowledgements still go out
+            for topic, count in self._received.items():
+                if 0 < count <= _GAPS_MOST:
+                    self._missing[topic] = sum(gap.missing for gap in self._archive.gaps(topic, self._since_soc))
             self._archive.close()
         await asyncio.to_thread(self.subscriber.stop)
         for server in self._servers.values():
@@ -196,7 +203,8 @@ class PdcAdapter:
     def summary(self):
         """After stop(). Fields of totals(), `pmus` and `served` (frames of each connection)."""
         pmus = [{"topic": topic, "port": server.port, "idcode": server.idcode,
-                 "received": self._received[topic], "bad": self._bad[topic], "forwarded": server.sent}
+                 "received": self._received[topic], "bad": self._bad[topic], "forwarded": server.sent,
+                 "missing": self._missing.get(topic, "-")}
                 for topic, server in self._servers.items()]
         served = [{"topic": topic, "client": client, "frames": frames}
                   for topic, client, frames in self._clients_gone]
