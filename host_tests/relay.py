@@ -2,22 +2,29 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
+
+_RTO_S = 0.2  # before the first retransmission on Linux (TCP_RTO_MIN); doubles each time
+_RTO_MOST = 8  # doublings
 
 
 class Relay:
     """Between a client and `port` on the loopback; listens on `self.port`. Use it as a context manager.
 
-    delay_s: in each direction, throughput kept. blackhole: bytes vanish, connections stay. hold: what the broker
-    says is kept back until it is False again. bytewise: the client gets each byte in a segment of its own.
-    These may be changed at any time. `connections` counts.
+    delay_s: in each direction, throughput kept. loss: the share of chunks that are late as a TCP whose packet was
+    lost makes them, and all behind them; by a generator with `seed`. blackhole: bytes vanish, connections stay.
+    hold: what the broker says is kept back until it is False again. bytewise: the client gets each byte in a
+    segment of its own. These may be changed at any time. `connections` and `lost` count.
     """
 
-    def __init__(self, port, delay_s=0.0):
+    def __init__(self, port, delay_s=0.0, loss=0.0, seed=0):
         self._to = port
-        self.delay_s = delay_s
+        self.delay_s, self.loss = delay_s, loss
+        self._random = random.Random(seed)
+        self.lost = 0
         self.blackhole = self.hold = self.bytewise = False
         self.connections = self._segments = 0
         self._open = set()
@@ -117,13 +124,21 @@ class Relay:
         sending = asyncio.ensure_future(self._send(queue, writer, back))
         try:
             while chunk := await reader.read(65536):
-                queue.put_nowait((self._loop.time() + self.delay_s, chunk))
+                queue.put_nowait((self._loop.time() + self.delay_s + self._late_s(), chunk))
             queue.put_nowait((self._loop.time() + self.delay_s, b""))
             await sending
         except OSError:
             return
         finally:
             sending.cancel()
+
+    def _late_s(self):
+        """What the retransmissions of one chunk cost."""
+        times = 0
+        while times < _RTO_MOST and self._random.random() < self.loss:
+            times += 1
+        self.lost += times
+        return _RTO_S * ((1 << times) - 1)
 
     async def _send(self, queue, writer, back):
         while True:
