@@ -108,13 +108,12 @@ class LossyPath:
     """`near` and `far` with a path between them. Use it as a context manager; OSError where it cannot be.
 
     delay_s: in each direction. loss: the share of packets that vanish, of either direction, by a generator with
-    `seed`. blackhole: all vanish. refuse: TCP is answered with RST, as by a host whose broker is down.
-    These may be changed at any time. `passed` and `lost` count packets.
+    `seed`. blackhole: all vanish. These may be changed at any time. `passed` and `lost` count packets.
     """
 
     def __init__(self, delay_s=0.0, loss=0.0, seed=0):
         self.delay_s, self.loss = delay_s, loss
-        self.blackhole = self.refuse = False
+        self.blackhole = self._refused = False
         self.passed = self.lost = 0
         self._random = random.Random(seed)
         self._thread = threading.Thread(target=self._run, name="lossy path")
@@ -134,6 +133,13 @@ class LossyPath:
 
     def __exit__(self, *_):
         self._stack.close()
+
+    def refuse(self):
+        """TCP is answered with RST, as by a host whose broker is down."""
+        self._refused = True
+
+    def accept(self):
+        self._refused = False
 
     def _end(self):
         os.eventfd_write(self._wake, 1)
@@ -170,7 +176,7 @@ class LossyPath:
             if self.blackhole or self._random.random() < self.loss:
                 self.lost += 1
                 continue
-            if self.refuse and packet[9] == _TCP:
+            if self._refused and packet[9] == _TCP:
                 self.lost += 1
                 kept += [(fd, answer) for answer in [reset(packet)] if answer]
                 continue

@@ -1,4 +1,4 @@
-"""What the MQTT tests share: node_link.py as a process whose lines are waited for, and a subscriber."""
+"""What the MQTT tests share: programs whose lines are waited for, node_link.py as one, and a subscriber."""
 
 import contextlib
 import json
@@ -23,14 +23,14 @@ def wait_for(condition, what, most_s=15):
         time.sleep(0.01)
 
 
-class NodeProcess:
-    """node_link.py with `options` on a port (fixture mpy) in a process; its lines in `lines` as they come."""
+class Process:
+    """A program that runs in the root of the repository; its lines in `lines` as they come."""
 
-    def __init__(self, mpy, **options):
+    def __init__(self, argv, environment):
         self.lines = []
         self._process = subprocess.Popen(
-            mpy.command("host_tests/mpy/node_link.py", json.dumps(options)),
-            env=mpy.environment(),
+            argv,
+            env=environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -53,8 +53,16 @@ class NodeProcess:
     def kill(self):
         """As a power cut would end it."""
         self._process.kill()
-        self._process.wait(10)
+        self.wait(10)
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def wait(self, most_s):
+        """Its exit status, when it has ended and all its lines are there."""
+        status = self._process.wait(most_s)
         self._reader.join(10)
+        return status
 
     def said(self, text, times=1):
         return sum(text in line for line in self.lines) >= times
@@ -62,10 +70,17 @@ class NodeProcess:
     def wait_said(self, text, times=1, most_s=20):
         wait_for(lambda: self.said(text, times), f"{text!r} in\n" + "\n".join(self.lines[-20:]), most_s)
 
+
+class NodeProcess(Process):
+    """node_link.py with `options` on a port (fixture mpy)."""
+
+    def __init__(self, mpy, **options):
+        argv = mpy.command("host_tests/mpy/node_link.py", json.dumps(options))
+        super().__init__(argv, mpy.environment())
+
     def report(self, most_s=60):
         """What it printed when it ended by itself."""
-        assert self._process.wait(most_s) == 0, self.lines[-20:]
-        self._reader.join(10)
+        assert self.wait(most_s) == 0, self.lines[-20:]
         return json.loads(self.lines[-1])
 
 

@@ -106,7 +106,7 @@ def test_blackhole_and_refusal():
             with pytest.raises(TimeoutError):
                 socket.create_connection(server, 0.3)
             path.blackhole = False
-            path.refuse = True
+            path.refuse()
             with pytest.raises(OSError) as refused:
                 socket.create_connection(server, 5)
             assert refused.value.errno == errno.ECONNREFUSED
@@ -114,7 +114,7 @@ def test_blackhole_and_refusal():
                 sock.sendall(b"word")
                 sock.settimeout(5)
                 sock.recv(1)
-            path.refuse = False
+            path.accept()
         with socket.create_connection(server, 5) as sock:
             assert sent_back(sock, b"word") == b"word"
 
@@ -136,6 +136,6 @@ def test_the_relay_delays_as_tcp_would():
         with socket.create_connection(("127.0.0.1", relay.port), 5) as sock:
             sock.settimeout(60)
             began = time.monotonic()
-            for number in range(8):
+            for number in range(5):
                 assert sent_back(sock, b"word %d" % number) == b"word %d" % number
     assert relay.lost > 0 and time.monotonic() - began >= 0.2 * relay.lost

@@ -1,0 +1,146 @@
+"""What the tests of outages share: a whole node as a process, and an ear for all that it publishes."""
+
+import contextlib
+import json
+import math
+import signal
+import threading
+import time
+from collections import namedtuple
+
+import paho.mqtt.client as paho
+
+from c37118.frame import DATA, kind_of
+from gridmote.rawframe import idcode_of, identity, whole_frames
+from host_tests.mqtt_rig import Process, wait_for
+
+PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}
+RATE = 50
+_IDCODE = 765
+_TIME_BASE = 1_000_000
+_MAIN = "import sys; from firmware.main import main; sys.exit(main(sys.argv))"
+
+Frame = namedtuple("Frame", "number kind arrived_s")  # number on the grid of RATE; data-type of its topic; UTC
+
+
+def configuration(folder, host, port, **sections):
+    """Path of a node's configuration; `sections` add to or replace what it says."""
+    config = {
+        "id": str(_IDCODE),
+        "topic": PLACE,
+        "broker": {"host": host, "port": port},
+        "measurement": {"idcode": _IDCODE, "rate": RATE},
+        "source": {"kind": "synthetic"},
+        "outbox": {},
+        "status_s": 1,
+    }
+    for name, value in sections.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) else value
+    path = folder / "node.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+class Meter(Process):
+    """firmware/main.py on a port (fixture mpy) with the configuration at `path`, begun in `with inside():`."""
+
+    def __init__(self, mpy, path, inside=contextlib.nullcontext, heap="512k"):
+        with inside():
+            super().__init__(mpy.command("-c", _MAIN, path, heapsize=heap), mpy.environment())
+
+    def stop(self, most_s=20):
+        """As Ctrl-C: it sends what waits and says good-bye."""
+        self.signal(signal.SIGINT)
+        assert self.wait(most_s) == 0, "\n".join(self.lines[-20:])
+
+
+class Ear:
+    """All that one node published, as it came: `frames` (Frame), `meters`, `events`, `statuses` (JSON objects),
+    `untimed` (payloads), `configurations` (data-type of the topic, bytes)."""
+
+    def __init__(self):
+        self.frames, self.untimed, self.configurations = [], [], []
+        self.meters, self.events, self.statuses = [], [], []
+        self._json = {"METER": self.meters, "EVENT": self.events, "STATUS": self.statuses}
+
+    def take(self, topic, payload):
+        arrived_s = time.time()
+        kind = topic.split("/")[3]
+        if kind in self._json:
+            self._json[kind].append(json.loads(payload))
+        elif kind == "PMU-UNTIMED":
+            self.untimed.append(payload)
+        else:
+            for frame in whole_frames(payload):
+                assert idcode_of(frame) == _IDCODE
+                if kind_of(frame) == DATA:
+                    self.frames.append(Frame(number_of(frame), kind, arrived_s))
+                else:
+                    self.configurations.append((kind, frame))
+
+    def live(self):
+        return [frame for frame in self.frames if frame.kind == "PMU"]
+
+    def numbers(self, *kinds):
+        """Numbers of the frames that came, in the order in which each came first."""
+        return list(dict.fromkeys(f.number for f in self.frames if not kinds or f.kind in kinds))
+
+    def missing(self, until=None):
+        """Numbers between the first and the last (or `until`) that did not come, in ascending order."""
+        heard = set(self.numbers())
+        return sorted(set(range(min(heard), max(heard) + 1 if until is None else until)) - heard)
+
+    def wait_live(self, count, most_s=30):
+        """Until `count` more live frames came."""
+        count += len(self.live())
+        wait_for(lambda: len(self.live()) >= count, f"{count} live frames", most_s)
+
+    def wait_all(self, count, most_s=30):
+        """Until `count` different frames came in all -> their numbers."""
+        wait_for(lambda: len(self.numbers()) >= count, f"{count} frames, but {len(self.numbers())}", most_s)
+        return self.numbers()
+
+    def wait_status(self, most_s=30, **fields):
+        """Until a STATUS says all these -> that one."""
+        def found():
+            return [s for s in list(self.statuses) if all(s.get(k) == v for k, v in fields.items())]
+
+        wait_for(found, f"STATUS with {fields}", most_s)
+        return found()[-1]
+
+
+def number_of(frame):
+    """Of a data frame (bytes), on the grid of RATE."""
+    _, soc, _, fracsec = identity(frame)
+    return soc * RATE + fracsec * RATE // _TIME_BASE
+
+
+def latencies_ms(frames):
+    """From the instant that a frame describes to the ear."""
+    return [(frame.arrived_s - frame.number / RATE) * 1000 for frame in frames]
+
+
+def p99(values):
+    """The nearest rank."""
+    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
+
+
+@contextlib.contextmanager
+def listening(broker, inside=contextlib.nullcontext, session=""):
+    """The Ear of a subscriber to everything at a Broker, begun in `with inside():`; with a session (client id) it
+    loses nothing while it is away."""
+    ear, ready = Ear(), threading.Event()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
+    client.on_connect = lambda c, *_: c.subscribe("test/#", 1)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda c, _, m: ear.take(m.topic, m.payload)
+    client.reconnect_delay_set(0.1, 0.5)
+    with inside():  # its thread will be there, too
+        client.connect(broker.host, broker.port)
+        client.loop_start()
+    try:
+        assert ready.wait(10)
+        yield ear
+    finally:
+        client.disconnect()
+        client.loop_stop()
