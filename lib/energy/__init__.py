@@ -1,0 +1,1 @@
+"""Energy, integrated from the synchrophasors of each phase."""
