@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.frame import FrameError
-from gridmote.archive import Archive, ArchiveError, Stored
+from gridmote.archive import BACKFILL, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
 from gridmote.archive_writer import ArchiveWriter
 from gridmote.rawframe import as_cfg1, identity, whole_frames
 from host_tests.pdc_rig import SOC, WAIT_S, Pmu
@@ -78,8 +78,9 @@ def test_a_batch_stored_twice_changes_nothing(archive):
     assert store(archive, *batch) == Stored(2, 0, 0, 1)
     assert store(archive, *batch, received_us=2) == Stored(0, 2, 0, 0)
     assert [row.received_us for row in archive.frames(TOPIC)] == [1, 1]
-    assert archive.counts(TOPIC) == {"frames": 2, "duplicates": 2, "conflicts": 0, "configs": 1}
-    assert archive.counts("unheard") == {"frames": 0, "duplicates": 0, "conflicts": 0, "configs": 0}
+    assert archive.counts(TOPIC) == {"frames": 2, "duplicates": 2, "conflicts": 0, "configs": 1,
+                                      "untimed": 0, "records": 0}
+    assert set(archive.counts("unheard").values()) == {0}
 
 
 # Payloads.
@@ -182,7 +183,7 @@ def test_frames_by_time(archive):
 
 def test_a_full_disk_stores_nothing_of_a_batch_and_all_of_it_later(archive):
     store(archive, PMU.cfg2, PMU.frame(0))
-    archive._db.execute("PRAGMA max_page_count = 12")
+    archive._db.execute("PRAGMA max_page_count = 20")
     batch = [("new/topic", 1, [PMU.frame(i) for i in range(2000)])]
     with pytest.raises(sqlite3.OperationalError):
         archive.store(batch)
@@ -226,9 +227,9 @@ def test_the_writer_acknowledges_only_what_is_stored_and_says_what_it_refused():
     writer = ArchiveWriter(archive, lambda receipts, _: [acked.put(r) for r in receipts], told.put,
                            recovered.put, retry_s=0.01, waiting_max=50)
     writer.start()
-    assert writer.put("t", 1, [b""], "first")
+    assert writer.put(Entry("t", 1, [b""]), "first")
     assert "full" in told.get(timeout=WAIT_S)
-    taken = sum(writer.put("t", 1, [b""], i) for i in range(100))
+    taken = sum(writer.put(Entry("t", 1, [b""]), i) for i in range(100))
     assert taken == 50 and acked.empty()
     archive.working.set()
     assert recovered.get(timeout=WAIT_S) == 50
@@ -243,6 +244,6 @@ def test_the_writer_ends_although_the_archive_never_recovers():
     writer = ArchiveWriter(archive, lambda receipts, _: acked.extend(receipts), lambda _: None,
                            lambda _: None, retry_s=WAIT_S)
     writer.start()
-    writer.put("t", 1, [b""], 1)
+    writer.put(Entry("t", 1, [b""]), 1)
     writer.stop()
     assert acked == []

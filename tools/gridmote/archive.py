@@ -1,12 +1,17 @@
 """Every frame exactly once: an SQLite archive of C37.118 frames as they came over MQTT.
 
-topics     one row a topic; `duplicates` counts frames that came again with the same bytes.
+topics     one row a topic; `duplicates` counts what came again with the same bytes.
 frames     one row a data frame. Its identity, the primary key, is topic + IDCODE + SOC + leap bits + FRACSEC;
            leap = bits 4 and 5 of the time quality byte (see rawframe.LEAP_BITS), and the key's order is that
            of time. `frame` has all the bytes, `received_us` is when it came: UTC, microseconds since 1970.
+           The topic is the live one: what comes as backlog of the same producer is the same frame.
 conflicts  frames with the identity of one in `frames` but other bytes; each distinct one once.
-configs    CFG-2 frames with the time from which each holds, `from_us`: its own stamp, or the time at which it
-           came if its sender had no time. One that says the same as its predecessor is not repeated.
+configs    CFG-2 frames with the time from which each holds, `from_us`: see _store_config() and _place().
+announced  the CFG-2 frame that describes the backlog of a topic now (`placed`: its time is known).
+untimed    frames of a boot that never learned the time: live topic + boot + number; `ticks` ms since that boot.
+           untimed_configs has the CFG-2 frame of such a boot.
+records    METER and EVENT messages, JSON as it came, by topic + boot + number ("seq").
+record_conflicts  as conflicts, of the last two.
 
 A batch is one transaction, on the disk when `store()` returns (WAL with synchronous=FULL).
 """
@@ -14,30 +19,24 @@ A batch is one transaction, on the disk when `store()` returns (WAL with synchro
 import sqlite3
 from collections import namedtuple
 
+from c37118.decode import decode
 from c37118.frame import CFG2, DATA, kind_of
-from gridmote.rawframe import grid_of, has_time, idcode_of, identity, leap_step, same_config
+from gridmote import archive_schema
+from gridmote.archive_gaps import find_gaps
+from gridmote.rawframe import grid_of, has_time, idcode_of, identity, same_config, stamp_us
 
-_VERSION = 1  # PRAGMA user_version
-_SCHEMA = """
-CREATE TABLE topics (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL UNIQUE, duplicates INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE frames (
-    topic_id INTEGER NOT NULL, idcode INTEGER NOT NULL, soc INTEGER NOT NULL, leap INTEGER NOT NULL,
-    fracsec INTEGER NOT NULL, received_us INTEGER NOT NULL, frame BLOB NOT NULL,
-    PRIMARY KEY (topic_id, idcode, soc, leap, fracsec)) WITHOUT ROWID;
-CREATE TABLE conflicts (
-    topic_id INTEGER NOT NULL, idcode INTEGER NOT NULL, soc INTEGER NOT NULL, leap INTEGER NOT NULL,
-    fracsec INTEGER NOT NULL, received_us INTEGER NOT NULL, frame BLOB NOT NULL,
-    PRIMARY KEY (topic_id, idcode, soc, leap, fracsec, frame)) WITHOUT ROWID;
-CREATE TABLE configs (
-    topic_id INTEGER NOT NULL, from_us INTEGER NOT NULL, received_us INTEGER NOT NULL, frame BLOB NOT NULL,
-    PRIMARY KEY (topic_id, from_us, frame)) WITHOUT ROWID;
-"""
+LIVE, BACKFILL, UNTIMED, RECORD = range(4)  # legal values of Entry.kind
 _KEY = "topic_id = ? AND idcode = ? AND soc = ? AND leap = ? AND fracsec = ?"
+_RECORD_KEY = "topic_id = ? AND boot = ? AND number = ?"
 
-Stored = namedtuple("Stored", "frames duplicates conflicts configs")  # what one batch added, as counts
+# One message. topic: the live topic of its producer, or its own for a RECORD. content, by kind: a list of frames
+# (LIVE, BACKFILL), (boot, [(number, ticks, frame)]) (UNTIMED), (boot, number, JSON bytes) (RECORD).
+# retained: the broker gave what it had kept, not what a node just published.
+Entry = namedtuple("Entry", "topic received_us content kind retained", defaults=(LIVE, False))
+# What one batch added, as counts.
+Stored = namedtuple("Stored", "frames duplicates conflicts configs untimed records", defaults=(0, 0))
 Row = namedtuple("Row", "idcode soc leap fracsec received_us frame")
-Gap = namedtuple("Gap", "idcode after until missing")  # (soc, fracsec) on both sides; count
+Record = namedtuple("Record", "boot number received_us json")
 
 
 class ArchiveError(Exception):
@@ -62,24 +61,9 @@ class Archive:
                     path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
-            self._check_schema(readonly)
+            archive_schema.prepare(self._db, readonly)
         except sqlite3.Error as error:
             raise ArchiveError("archive %s: %s" % (path, error)) from error
-
-    def _check_schema(self, readonly):
-        db = self._db
-        if not readonly and self._version() == 0:
-            db.execute("BEGIN IMMEDIATE")
-            if self._version() == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                for statement in _SCHEMA.strip().split(";\n"):
-                    db.execute(statement.rstrip(";"))
-                db.execute("PRAGMA user_version = %d" % _VERSION)
-            db.execute("COMMIT")
-        if self._version() != _VERSION:
-            raise sqlite3.DatabaseError("no archive of version %d" % _VERSION)
-
-    def _version(self):
-        return self._db.execute("PRAGMA user_version").fetchone()[0]
 
     def close(self):
         self._db.close()
@@ -87,24 +71,25 @@ class Archive:
     # Writing.
 
     def store(self, batch):
-        """Stores `batch`, a list of (topic, received_us, [frame bytes]), all or nothing -> Stored.
+        """Stores `batch`, a list of Entry (or what Entry(*item) takes), all or nothing -> Stored.
 
-        Data and CFG-2 frames are kept, others ignored. Raises sqlite3.Error when nothing was stored
+        Of frames, data and CFG-2 frames are kept, others ignored. Raises sqlite3.Error when nothing was stored
         (disk full, database locked): the same batch may be stored later, or again.
         """
         db = self._db
         topics_before = dict(self._topics)
         try:
             db.execute("BEGIN IMMEDIATE")
-            counts = [0, 0, 0, 0]
-            for topic, received_us, frames in batch:
-                topic_id = self._topic_id(topic)
-                for frame in frames:
-                    kind = kind_of(frame)
-                    if kind == DATA:
-                        counts[self._store_data(topic_id, received_us, frame)] += 1
-                    elif kind == CFG2:
-                        counts[3] += self._store_config(topic_id, received_us, frame)
+            counts = [0] * len(Stored._fields)
+            for item in batch:
+                entry = Entry(*item)
+                topic_id = self._topic_id(entry.topic)
+                if entry.kind == RECORD:
+                    self._store_record(topic_id, entry, counts)
+                elif entry.kind == UNTIMED:
+                    self._store_untimed(topic_id, entry, counts)
+                else:
+                    self._store_frames(topic_id, entry, counts)
             db.execute("COMMIT")
         except BaseException:
             self._topics = topics_before
@@ -121,6 +106,21 @@ class Archive:
             self._topics[topic] = found
         return found
 
+    def _store_frames(self, topic_id, entry, counts):
+        for frame in entry.content:
+            kind = kind_of(frame)
+            if kind == DATA:
+                if entry.kind == BACKFILL:
+                    counts[3] += self._place(topic_id, entry.received_us, frame)
+                counts[self._store_data(topic_id, entry.received_us, frame)] += 1
+            elif kind == CFG2:
+                if entry.kind == LIVE or has_time(frame):
+                    counts[3] += self._store_config(topic_id, entry.received_us, frame)
+                # What the broker had kept says nothing about where the node is in its backlog.
+                self._db.execute(
+                    "INSERT OR %s INTO announced VALUES (?, 0, ?, ?)" % ("IGNORE" if entry.retained else "REPLACE"),
+                    (topic_id, entry.received_us, frame))
+
     def _store_data(self, topic_id, received_us, frame):
         """-> index into Stored of what the frame was."""
         key = (topic_id, *identity(frame))
@@ -132,15 +132,21 @@ class Archive:
             new = self._db.execute("INSERT OR IGNORE INTO conflicts VALUES (?,?,?,?,?,?,?)", row).rowcount
             if new:
                 return 2
+        return self._duplicate(topic_id)
+
+    def _duplicate(self, topic_id):
         self._db.execute("UPDATE topics SET duplicates = duplicates + 1 WHERE id = ?", (topic_id,))
         return 1
 
     def _store_config(self, topic_id, received_us, frame):
-        """-> 1 if it was new, else 0."""
-        from_us = received_us
-        if has_time(frame):
-            _, soc, _, fracsec = identity(frame)
-            from_us = soc * 1_000_000 + fracsec * 1_000_000 // grid_of(frame)[0]
+        """It holds from its own stamp, or from when it came if its sender had no time -> 1 if new, else 0.
+
+        One that says the same as its predecessor is not repeated.
+        """
+        from_us = stamp_us(frame, grid_of(frame)[0]) if has_time(frame) else received_us
+        return self._insert_config(topic_id, from_us, received_us, frame)
+
+    def _insert_config(self, topic_id, from_us, received_us, frame):
         before = self._db.execute(
             "SELECT frame FROM configs WHERE topic_id = ? AND from_us <= ? "
             "ORDER BY from_us DESC, received_us DESC LIMIT 1", (topic_id, from_us)).fetchone()
@@ -149,10 +155,57 @@ class Archive:
         row = (topic_id, from_us, received_us, frame)
         return self._db.execute("INSERT OR IGNORE INTO configs VALUES (?,?,?,?)", row).rowcount
 
+    def _place(self, topic_id, received_us, frame):
+        """The announced CFG-2 holds at the first data frame of the backlog after it, whatever its own stamp
+        says: a node without time stamps it with none -> how many configurations were added.
+        """
+        announced = self._db.execute(
+            "SELECT frame FROM announced WHERE topic_id = ? AND NOT placed", (topic_id,)).fetchone()
+        if announced is None:
+            return 0
+        config, = announced
+        if idcode_of(config) != idcode_of(frame) or decode(config).data_size != len(frame):
+            return 0
+        self._db.execute("UPDATE announced SET placed = 1 WHERE topic_id = ?", (topic_id,))
+        return self._insert_config(topic_id, stamp_us(frame, grid_of(config)[0]), received_us, config)
+
+    def _store_untimed(self, topic_id, entry, counts):
+        boot, frames = entry.content
+        self._db.execute(
+            "INSERT OR IGNORE INTO untimed_configs SELECT topic_id, ?, received_us, frame FROM announced "
+            "WHERE topic_id = ?", (boot, topic_id))
+        for number, ticks, frame in frames:
+            row = (topic_id, boot, number, ticks, entry.received_us, frame)
+            if self._db.execute("INSERT OR IGNORE INTO untimed VALUES (?,?,?,?,?,?)", row).rowcount:
+                counts[4] += 1
+            else:
+                counts[self._again("untimed", "frame", row[:3], entry.received_us, frame)] += 1
+
+    def _store_record(self, topic_id, entry, counts):
+        key = (topic_id, *entry.content[:2])
+        text = entry.content[2]
+        row = (*key, entry.received_us, text)
+        if self._db.execute("INSERT OR IGNORE INTO records VALUES (?,?,?,?,?)", row).rowcount:
+            counts[5] += 1
+        else:
+            counts[self._again("records", "json", key, entry.received_us, text)] += 1
+
+    def _again(self, table, column, key, received_us, content):
+        """-> index into Stored of what came with the key of another."""
+        kept = self._db.execute("SELECT %s FROM %s WHERE %s" % (column, table, _RECORD_KEY), key).fetchone()[0]
+        if kept != content and self._db.execute(
+                "INSERT OR IGNORE INTO record_conflicts VALUES (?,?,?,?,?)", (*key, received_us, content)).rowcount:
+            return 2
+        return self._duplicate(key[0])
+
     # Reading back.
 
     def topics(self):
-        return [topic for topic, in self._db.execute("SELECT topic FROM topics ORDER BY topic")]
+        """-> list of the live topics: those of frames and configurations, not those of records."""
+        return [topic for topic, in self._db.execute(
+            "SELECT topic FROM topics WHERE EXISTS (SELECT 1 FROM frames WHERE topic_id = id) "
+            "OR EXISTS (SELECT 1 FROM configs WHERE topic_id = id) "
+            "OR EXISTS (SELECT 1 FROM untimed WHERE topic_id = id) ORDER BY topic")]
 
     def frames(self, topic, from_soc=0, until_soc=1 << 32):
         """Yields a Row for each data frame with from_soc <= SOC < until_soc, by IDCODE and time."""
@@ -168,6 +221,31 @@ class Archive:
             "WHERE topic = ? AND soc >= ? AND soc < ? ORDER BY idcode, soc, leap, fracsec" % table,
             (topic, from_soc, until_soc)))
 
+    def untimed(self, topic):
+        """Yields (boot, number, ticks, frame bytes) of the frames without time of a live topic, in this order."""
+        return self._db.execute(
+            "SELECT boot, number, ticks, frame FROM untimed JOIN topics ON id = topic_id WHERE topic = ? "
+            "ORDER BY boot, number", (topic,))
+
+    def untimed_boots(self, topic):
+        """-> list of (boot, count of its frames without time)."""
+        return self._db.execute(
+            "SELECT boot, count(*) FROM untimed JOIN topics ON id = topic_id WHERE topic = ? GROUP BY boot "
+            "ORDER BY boot", (topic,)).fetchall()
+
+    def untimed_config(self, topic, boot):
+        """-> bytes of the CFG-2 frame of a boot's frames without time, or None."""
+        row = self._db.execute(
+            "SELECT frame FROM untimed_configs JOIN topics ON id = topic_id WHERE topic = ? AND boot = ?",
+            (topic, boot)).fetchone()
+        return row and row[0]
+
+    def records(self, topic):
+        """Yields a Record for each METER or EVENT message of a topic, in the order of its producer."""
+        return map(Record._make, self._db.execute(
+            "SELECT boot, number, received_us, json FROM records JOIN topics ON id = topic_id WHERE topic = ? "
+            "ORDER BY boot, number", (topic,)))
+
     def configs(self, topic):
         """-> list of (from_us, frame bytes), the CFG-2 frames of a topic in the order in which they hold."""
         return self._db.execute(
@@ -175,54 +253,16 @@ class Archive:
             "ORDER BY from_us, received_us", (topic,)).fetchall()
 
     def counts(self, topic):
-        """-> {"frames", "duplicates", "conflicts", "configs"}: of a topic, over the archive's whole life."""
+        """-> {"frames", "duplicates", "conflicts", "configs", "untimed", "records"}: over the archive's life."""
         row = self._db.execute("SELECT id, duplicates FROM topics WHERE topic = ?", (topic,)).fetchone()
         topic_id, duplicates = row or (None, 0)
         counts = {"duplicates": duplicates}
-        for table in ("frames", "conflicts", "configs"):
+        for table in ("frames", "conflicts", "configs", "untimed", "records", "record_conflicts"):
             counts[table] = self._db.execute(
                 "SELECT count(*) FROM %s WHERE topic_id = ?" % table, (topic_id,)).fetchone()[0]
+        counts["conflicts"] += counts.pop("record_conflicts")
         return counts
 
     def gaps(self, topic, from_soc=0, until_soc=1 << 32):
-        """-> list of Gap: where between first and last frame the grid of DATA_RATE lacks frames.
-
-        Across a change of DATA_RATE or TIME_BASE nothing is counted. Leap seconds are allowed for.
-        Without a configuration of its IDCODE a frame is left out.
-        """
-        configs = [(from_us, idcode_of(frame), grid_of(frame)) for from_us, frame in self.configs(topic)]
-        gaps = []
-        last = None  # (idcode, grid, number on the grid, soc, fracsec, leap) of the frame before
-        shift_s = 0  # leap seconds since the first frame
-        for row in self.frames(topic, from_soc, until_soc):
-            grid = _grid_at(configs, row.idcode, row.soc, row.fracsec)
-            if grid is None:
-                continue
-            if last is None or last[:2] != (row.idcode, grid):
-                shift_s = 0
-                last = None
-            elif last[5] & 0x10 and row.leap & 0x20 and not last[5] & 0x20:
-                shift_s += leap_step(row.frame)
-            number = _grid_number(grid, row.soc + shift_s, row.fracsec)
-            if last is not None and number - last[2] > 1:
-                gaps.append(Gap(row.idcode, last[3:5], (row.soc, row.fracsec), number - last[2] - 1))
-            last = (row.idcode, grid, number, row.soc, row.fracsec, row.leap)
-        return gaps
-
-
-def _grid_at(configs, idcode, soc, fracsec):
-    """-> (TIME_BASE, DATA_RATE) for a frame: of the last configuration from before it, else the first."""
-    found = None
-    for from_us, config_idcode, grid in configs:
-        if config_idcode == idcode:
-            if found is not None and from_us > soc * 1_000_000 + fracsec * 1_000_000 // grid[0]:
-                break
-            found = grid
-    return found
-
-
-def _grid_number(grid, soc, fracsec):
-    time_base, rate = grid
-    if rate < 0:
-        return soc // -rate
-    return soc * rate + (fracsec * rate + time_base // 2) // time_base
+        """-> list of Gap: see archive_gaps.find_gaps()."""
+        return list(find_gaps(self.frames(topic, from_soc, until_soc), self.configs(topic)))

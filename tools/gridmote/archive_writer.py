@@ -32,10 +32,12 @@ class ArchiveWriter:
     def start(self):
         self._thread.start()
 
-    def put(self, topic, received_us, frames, receipt):
-        """-> bool, False when too many wait: the message is not taken and must not be acknowledged."""
+    def put(self, entry, receipt):
+        """`entry`: archive.Entry -> bool, False when too many wait: the message is not taken and must not be
+        acknowledged.
+        """
         try:
-            self._queue.put_nowait((topic, received_us, frames, receipt))
+            self._queue.put_nowait((entry, receipt))
         except queue.Full:
             self._refused += 1
             return False
@@ -73,7 +75,7 @@ class ArchiveWriter:
 
     def _store(self, messages):
         """-> bool, False when it was not possible before the end."""
-        batch = [message[:3] for message in messages]
+        batch = [entry for entry, _ in messages]
         trouble = None
         while True:
             try:
@@ -85,7 +87,7 @@ class ArchiveWriter:
                     self._on_trouble(trouble)
                 if self._stopping.wait(self._retry_s):
                     return False
-        self._on_stored([message[3] for message in messages], stored)
+        self._on_stored([receipt for _, receipt in messages], stored)
         if trouble is not None:
             refused, self._refused = self._refused, 0
             self._on_recovered(refused)

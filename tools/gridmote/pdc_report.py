@@ -11,6 +11,7 @@ from rich.table import Table
 
 _STYLES = {
     "pmu": "green", "client_connected": "green", "broker_found": "green", "archive_recovered": "green",
+    "caught_up": "green",
     "client_dropped": "red", "broker_lost": "red", "broker_unreachable": "red", "broker_refuses": "red",
     "archive_trouble": "red", "bad_payload": "yellow", "port_taken": "yellow",
     "not_served": "red",

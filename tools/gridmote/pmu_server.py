@@ -12,7 +12,7 @@ from c37118.command import DATA_OFF, DATA_ON, SEND_CFG1, SEND_CFG2, SEND_HDR, He
 from c37118.decode import decode
 from c37118.frame import COMMAND, FrameError, kind_of
 from c37118.splitter import Splitter
-from gridmote.rawframe import as_cfg1, grid_of, idcode_of, identity
+from gridmote.rawframe import as_cfg1, grid_of, idcode_of, identity, same_config
 
 _WAITING_MIN = 256 * 1024  # bytes that may wait for a slow client, or _WAITING_S of data if that is more
 _WAITING_S = 5
@@ -40,6 +40,7 @@ class PmuServer:
         self.idcode = None
         self.station = ""
         self.rate = ""  # for people
+        self.frames_s = 0.0
         self.clients = set()
         self.sent = self.repeated = self.unmatched = 0
         self.discarded = 0
@@ -77,6 +78,7 @@ class PmuServer:
         self.station = " + ".join(pmu.stn.replace("\0", " ").strip() for pmu in config.pmus)
         self._data_size = config.data_size
         rate = grid_of(raw)[1]
+        self.frames_s = rate if rate > 0 else -1 / rate
         self.rate = "%d frames/s" % rate if rate > 0 else "a frame every %d s" % -rate
         self.waiting_max = max(_WAITING_MIN, int(_WAITING_S * max(rate, 0)) * self._data_size)
         for client in list(self.clients):
@@ -100,6 +102,15 @@ class PmuServer:
             if client.data_on:
                 client.send_data(frame)
         return True
+
+    def send_described(self, frame, config):
+        """As send(), for a frame that was kept for a while: only if the CFG-2 frame that describes it (bytes)
+        still holds. Another one is never announced for it: clients would take it for that of the live frames.
+        """
+        if config is not self.cfg2 and not (config and self.cfg2 and same_config(config, self.cfg2)):
+            self.unmatched += 1
+            return False
+        return self.send(frame)
 
     def header(self):
         """-> bytes, the header frame. Its time is the adapter's and claims no quality (MSG_TQ F)."""

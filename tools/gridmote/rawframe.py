@@ -21,21 +21,47 @@ def whole_frames(payload):
     frames = []
     start = 0
     while start < len(payload):
-        left = len(payload) - start
-        if payload[start] != SYNC:
-            raise FrameError("no SYNC at offset %d" % start)
-        if left < MIN_SIZE:
-            raise FrameError("%d bytes at offset %d are less than a frame" % (left, start))
-        size = payload[start + 2] << 8 | payload[start + 3]
-        if size < MIN_SIZE or size > left:
-            raise FrameError("FRAMESIZE %d at offset %d, %d bytes there" % (size, start, left))
-        end = start + size
-        chk = payload[end - 2] << 8 | payload[end - 1]
-        if crc_ccitt(payload, start, end - 2) != chk:
-            raise FrameError("bad CHK at offset %d" % start)
+        end = _frame_end(payload, start)
         frames.append(bytes(payload[start:end]))
         start = end
     return frames
+
+
+def untimed_frames(payload):
+    """A PMU-UNTIMED payload -> (boot u32, [(number u48, ticks u32 in ms, frame bytes)]).
+
+    Big-endian: boot, then before each frame its number and ticks. FrameError as in whole_frames().
+    """
+    if len(payload) < 4:
+        raise FrameError("%d bytes are less than a boot number" % len(payload))
+    records = []
+    start = 4
+    while start < len(payload):
+        if len(payload) - start < 10:
+            raise FrameError("%d bytes at offset %d are less than number and ticks" % (len(payload) - start, start))
+        number = int.from_bytes(payload[start:start + 6], "big")
+        ticks = int.from_bytes(payload[start + 6:start + 10], "big")
+        end = _frame_end(payload, start + 10)
+        records.append((number, ticks, bytes(payload[start + 10:end])))
+        start = end
+    return int.from_bytes(payload[:4], "big"), records
+
+
+def _frame_end(payload, start):
+    """-> offset after the frame that begins at `start`; FrameError when it is none, or not whole."""
+    left = len(payload) - start
+    if not left or payload[start] != SYNC:
+        raise FrameError("no SYNC at offset %d" % start)
+    if left < MIN_SIZE:
+        raise FrameError("%d bytes at offset %d are less than a frame" % (left, start))
+    size = payload[start + 2] << 8 | payload[start + 3]
+    if size < MIN_SIZE or size > left:
+        raise FrameError("FRAMESIZE %d at offset %d, %d bytes there" % (size, start, left))
+    end = start + size
+    chk = payload[end - 2] << 8 | payload[end - 1]
+    if crc_ccitt(payload, start, end - 2) != chk:
+        raise FrameError("bad CHK at offset %d" % start)
+    return end
 
 
 def idcode_of(frame):
@@ -59,6 +85,12 @@ def identity(frame):
 def leap_step(frame):
     """-> seconds that the SOC fails to count where this frame is the first after a leap second: 1 or -1."""
     return -1 if frame[10] & _LEAP_DELETE else 1
+
+
+def stamp_us(frame, time_base):
+    """-> microseconds since 1970 by SOC and FRACSEC; time_base: that of its configuration."""
+    soc, fracsec = int.from_bytes(frame[6:10], "big"), int.from_bytes(frame[11:14], "big")
+    return soc * 1_000_000 + fracsec * 1_000_000 // time_base
 
 
 def has_time(frame):

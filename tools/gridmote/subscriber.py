@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import ssl
-import sys
 import threading
 import time
 from urllib.parse import unquote, urlsplit
@@ -12,13 +11,24 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from gridmote.pdc_dial import Pause, dial
+
 _RECEIVE_MAXIMUM = 32768  # unacknowledged messages that the broker may send while the archive cannot store
 _PACKET_MAX = 256 * 1024  # bytes; a larger message is no PMU's
 _INBOX_MAX = 4096
 _TURN = 256  # messages handled before the loop turns to its clients again
 _SESSION_EXPIRY_S = 7 * 24 * 3600
+_DIAL_S = 3
+_KEEPALIVE_S = 10
+_SILENT_S = 1.0  # without a word of the broker it is asked whether it is there
+_THERE_S = 1.5  # at least, for its answer
+_PROBE = "gridmote/are-you-there"  # unsubscribing from what nobody subscribed to is answered too
+_LATE_MOST_S = 2.0  # for brokers that retain nothing: see Message
 
-Message = collections.namedtuple("Message", "topic payload received_us receipt")
+# retained: what the broker had kept for new subscribers. late: it came in what the broker delivers, after a time
+# without connection, before it turns to new messages: that is over with the first retained message that is none
+# from before, since those are asked for anew at each connection and sent in turn.
+Message = collections.namedtuple("Message", "topic payload received_us receipt retained late")
 
 
 class BrokerAddress:
@@ -41,6 +51,22 @@ class BrokerAddress:
         return "%s://%s:%d" % ("mqtts" if self.tls else "mqtt", self.host, self.port)
 
 
+class _Client(mqtt.Client):
+    """paho's client over sockets made elsewhere; it has no other place to put them in.
+
+    make_socket() -> (connected TCP socket, seconds for the TLS handshake).
+    """
+
+    def __init__(self, make_socket, **options):
+        super().__init__(mqtt.CallbackAPIVersion.VERSION2, **options)
+        self._make_socket = make_socket
+        self.on_socket_register_write = lambda *_: None  # else ack() writes in the thread that calls it
+
+    def _create_socket_connection(self):
+        sock, self._connect_timeout = self._make_socket()
+        return sock
+
+
 class Subscriber:
     """Subscribes to `filters` (MQTT topic filters) and reconnects by itself for as long as it runs.
 
@@ -58,24 +84,30 @@ class Subscriber:
         self._loop, self._on_messages, self._report = loop, on_messages, report
         self._inbox = collections.deque()
         self._woken = False
-        self._running = False
+        self._running = self._anew = self._refused = False
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._wake = threading.Event()
         self._lock = threading.Lock()  # guards _connection: no receipt of an old one is ever sent on a new
         self._connection = 0
+        self._pause = Pause()
+        self._dialled_s = self._heard_s = 0.0
+        self._opened_s = None  # when the broker took this connection; None: not yet
+        self._probed_s = None  # when it was asked whether it is there; None: it has answered
+        self._why = None  # what paho or the broker says about the end
         self._trouble = None
         self._session_present = False
+        self._late, self._late_until_s = False, 0.0
         v5 = version == 5
-        self._client = client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, manual_ack=True,
+        self._client = client = _Client(
+            self._make_socket, client_id=client_id, manual_ack=True,
             protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311, clean_session=None if v5 else False)
         if user or address.user:
             client.username_pw_set(user or address.user, password)
         if address.tls:
             client.tls_set_context(ssl.create_default_context(cafile=ca))
-        client.reconnect_delay_set(0.5, 5)
-        client.connect_timeout = 5.0
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
-        client.on_connect_fail = self._failed
         client.on_message, client.on_subscribe = self._message, self._subscribed
+        client.on_unsubscribe = self._heard
         options = {}
         if v5:
             options["clean_start"] = False
@@ -83,28 +115,21 @@ class Subscriber:
             properties.ReceiveMaximum = _RECEIVE_MAXIMUM
             properties.MaximumPacketSize = _PACKET_MAX
             properties.SessionExpiryInterval = _SESSION_EXPIRY_S
-        client.connect_async(address.host, address.port, keepalive=10, **options)
+        client.connect_async(address.host, address.port, keepalive=_KEEPALIVE_S, **options)
 
     def start(self):
         self._running = True
-        self._client.loop_start()
+        self._thread.start()
 
     def stop(self):
         """Leaves the broker, which keeps the session; blocks for about two seconds at most."""
         self._running = False
-        end = time.monotonic() + 1
-        while self._client.want_write() and time.monotonic() < end:
-            time.sleep(0.005)  # acknowledgements on their way: paho would drop them
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._wake.set()
+        self._thread.join()
 
     def restart(self):
-        """Connects anew, so that the broker sends again whatever was not acknowledged; blocks like stop()."""
-        self.stop()
-        self._running = True
-        with contextlib.suppress(OSError):  # the client's own loop tries on
-            self._client.reconnect()
-        self._client.loop_start()
+        """Connects anew, so that the broker sends again whatever was not acknowledged. Any thread."""
+        self._anew = True
 
     def ack(self, receipts):
         """Acknowledges messages by their receipts; those of an earlier connection are ignored. Any thread."""
@@ -113,36 +138,106 @@ class Subscriber:
                 if connection == self._connection and qos:
                     self._client.ack(mid, qos)
 
-    # paho's callbacks, in paho's thread.
+    # The connection, in a thread of its own.
+
+    def _run(self):
+        while self._running:
+            next_s = self._attempt()
+            if self._running:
+                self._wake.wait(max(0, next_s - time.monotonic()))
+        if self._opened_s is not None:
+            self._leave()
+
+    def _attempt(self):
+        """One connection from its begin to its end -> monotonic time from which the next may begin."""
+        with self._lock:
+            self._connection += 1
+        self._opened_s = self._probed_s = self._why = None
+        self._anew = self._refused = False
+        began_s = time.monotonic()
+        try:
+            self._client.reconnect()
+        except OSError as error:
+            self._say_trouble("broker_unreachable", str(error) or type(error).__name__)
+            return began_s + self._pause.network_failed()
+        while self._running and self._why is None and not (self._anew and not self._client.want_write()):
+            self._step()
+        now_s = time.monotonic()
+        if not self._running or self._why is None:
+            return now_s
+        if self._opened_s is not None:
+            if self._trouble is None:
+                self._say("broker_lost", broker=str(self.address), reason=self._why)
+            return now_s + self._pause.broker_failed(now_s - self._opened_s)
+        if self._refused:
+            return now_s + self._pause.broker_failed(0)
+        self._say_trouble("broker_unreachable", self._why)
+        return began_s + self._pause.network_failed()
+
+    def _step(self):
+        try:
+            ended = self._client.loop(0.1)
+        except Exception as error:  # paho raises anything at a packet that is none
+            ended, self._why = True, "%s: %s" % (type(error).__name__, error)
+        if ended:
+            self._why = self._why or "connection closed"
+        self._watch(time.monotonic())
+
+    def _make_socket(self):
+        sock = dial(self.address.host, self.address.port, _DIAL_S, lambda: self._running)
+        self._dialled_s = self._heard_s = time.monotonic()
+        return sock, self._pause.patience_s()
+
+    def _watch(self, now_s):
+        """TCP alone would take minutes to find that nothing comes any more."""
+        if self._opened_s is None:
+            if now_s - self._dialled_s > self._pause.patience_s():
+                self._why = self._why or "no answer to CONNECT"
+        elif self._probed_s is not None:
+            if now_s - self._probed_s > max(_THERE_S, self._pause.patience_s()):
+                self._why = self._why or "silent for %.1f s" % (now_s - self._heard_s)
+        elif now_s - self._heard_s > _SILENT_S:
+            self._probed_s = now_s
+            self._client.unsubscribe(_PROBE)
+
+    def _heard(self, *_):
+        self._heard_s = time.monotonic()
+        self._probed_s = None
+
+    def _leave(self):
+        end_s = time.monotonic() + 1
+        while self._client.want_write() and time.monotonic() < end_s and not self._client.loop(0.01):
+            pass  # acknowledgements on their way
+        self._client.disconnect()
+        while time.monotonic() < end_s and not self._client.loop(0.05):
+            pass
+
+    # paho's callbacks, in the same thread.
 
     def _connected(self, client, _userdata, flags, reason, _properties):
         if reason.is_failure:
+            self._refused = True
             self._say_trouble("broker_refuses", str(reason))
             return
         self._trouble = None
-        self._session_present = flags.session_present
+        self._opened_s = time.monotonic()
+        self._pause.connected(self._opened_s - self._dialled_s)
+        self._heard()
+        self._late = self._session_present = flags.session_present
+        self._late_until_s = self._opened_s + _LATE_MOST_S
         # With a session too: subscribing again makes the broker send the retained configurations.
         client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
 
     def _subscribed(self, _client, _userdata, _mid, reasons, _properties):
+        self._heard()
         self._say("broker_found", broker=str(self.address), session_present=self._session_present)
         for topic_filter, reason in zip(self._filters, reasons, strict=False):
             if reason.is_failure:
                 self._say("broker_refuses", reason="subscription to %s: %s" % (topic_filter, reason))
 
     def _disconnected(self, _client, _userdata, _flags, reason, _properties):
-        with self._lock:
-            self._connection += 1
-        if self._running and self._trouble is None:
-            # paho calls a connection that simply ended an unspecified error.
-            why = "connection closed" if str(reason) == "Unspecified error" else str(reason)
-            self._say("broker_lost", broker=str(self.address), reason=why)
-
-    def _failed(self, _client, _userdata):
-        with self._lock:
-            self._connection += 1
-        error = sys.exc_info()[1]  # paho calls this while it handles the exception, and does not pass it on
-        self._say_trouble("broker_unreachable", str(error) or type(error).__name__)
+        # paho calls a connection that simply ended an unspecified error.
+        self._why = "connection closed" if str(reason) == "Unspecified error" else str(reason)
 
     def _say_trouble(self, event, reason):
         """Once, not at every attempt."""
@@ -154,14 +249,18 @@ class Subscriber:
         self._call_in_loop(lambda: self._report(event, **fields))
 
     def _message(self, client, _userdata, message):
+        if self._late and (message.retain and not message.dup or time.monotonic() > self._late_until_s):
+            self._late = False
         # A persistent session also brings what an earlier run subscribed to.
         if not any(mqtt.topic_matches_sub(topic_filter, message.topic) for topic_filter in self._filters):
             client.ack(message.mid, message.qos)
             return
         while len(self._inbox) >= _INBOX_MAX and self._running:
             time.sleep(0.002)  # the loop is behind: let TCP hold the broker back
+        self._heard()
         receipt = (self._connection, message.mid, message.qos)
-        self._inbox.append(Message(message.topic, message.payload, time.time_ns() // 1000, receipt))
+        self._inbox.append(Message(
+            message.topic, message.payload, time.time_ns() // 1000, receipt, message.retain, self._late))
         if not self._woken:
             self._woken = True
             self._call_in_loop(self._empty_inbox)
