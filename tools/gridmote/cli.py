@@ -9,6 +9,8 @@ COMMANDS = {  # name, which is that of the module and of its function: what `gri
     "demo": "See everything work: broker, meter, PDC adapter and a PDC, with a summary and a picture.",
     "node": "Run one node on this computer, from a configuration.",
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
+    "gaps": "What is missing in an archive: from when to when, how much, and why.",
+    "export": "The frames of an archive as CSV.",
     "frames": "Decode the C37.118 frames of a file, or encode them again and compare.",
     "estimate": "Phasors, frequency and ROCOF of a COMTRADE recording as CSV, by the firmware's estimator.",
 }
