@@ -11,12 +11,14 @@ class FakeBroker:
 
     greeting: bytes of CONNACK; b"" for none. drops: close right after the greeting. wrong: called as
     wrong(connection number from 1, PUBLISHes heard on it) before each acknowledgement; bytes that it returns are
-    sent instead. hold: PUBACKs wait until that many are due, or until nothing comes for 50 ms.
+    sent instead. hold: PUBACKs wait until that many are due, or until nothing comes for 50 ms. acks: called with
+    the list of packet ids that are due; takes out those whose turn it is, returns what is to be acknowledged.
     `heard` is [(connection, packet id, dup, retain, topic, payload)], `most` the most ever unacknowledged.
     """
 
-    def __init__(self, greeting=b"\x20\x02\x00\x00", drops=False, wrong=None, hold=1):
+    def __init__(self, greeting=b"\x20\x02\x00\x00", drops=False, wrong=None, hold=1, acks=None):
         self.greeting, self.drops, self.wrong, self.hold = greeting, drops, wrong, hold
+        self.acks = acks
         self.heard, self.connections, self.most, self.errors = [], 0, 0, []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -96,10 +98,11 @@ class FakeBroker:
         self.heard.append((number, pid, first >> 3 & 1, first & 1, body[2 : 2 + n].decode(), body[4 + n :]))
         return pid
 
-    @staticmethod
-    def _acknowledge(sock, due):
-        sock.sendall(b"".join(struct.pack(">BBH", 0x40, 2, pid) for pid in due))
-        due.clear()
+    def _acknowledge(self, sock, due):
+        ids = self.acks(due) if self.acks else due.copy()
+        if not self.acks:
+            due.clear()
+        sock.sendall(b"".join(struct.pack(">BBH", 0x40, 2, pid) for pid in ids))
 
 
 def take(data):

@@ -20,6 +20,8 @@ class Relay:
     segment of its own. These may be changed at any time. `connections` and `lost` count.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, port, delay_s=0.0, loss=0.0, seed=0):
         self._to = port
         self.delay_s, self.loss = delay_s, loss
