@@ -21,21 +21,25 @@ def _copy(dst: ptr8, src: ptr8, off: int, span: int):
 class Publish:
     """Encodes QoS 1 PUBLISH packets (clause 3.3) of at most `max_payload` bytes (65535) to `topic` (bytes, 1024).
 
-    After `encode` the packet is buf[start:end].
+    After `encode` the packet is buf[start:end]. `address(topic)`: from now on to another, no longer than the first.
     """
 
     def __init__(self, topic, max_payload):
-        if not 0 < len(topic) <= _TOPIC_MOST or b"+" in topic or b"#" in topic:
-            raise ValueError("topic %r: 1 to %d bytes without + and #" % (topic, _TOPIC_MOST))
         if not 0 <= max_payload <= _MOST:
             raise ValueError("payload of up to %d bytes: at most %d" % (max_payload, _MOST))
-        self.topic = topic
-        self._body = _HEAD + 4 + len(topic)
-        self.buf = bytearray(self._body + max_payload)
-        self.buf[_HEAD] = len(topic) >> 8
-        self.buf[_HEAD + 1] = len(topic) & 0xFF
-        self.buf[_HEAD + 2 : _HEAD + 2 + len(topic)] = topic
+        self.buf = bytearray(_HEAD + 4 + len(topic) + max_payload)
         self.start = self.end = 0
+        self.address(topic)
+
+    def address(self, topic):
+        n = len(topic)
+        if not 0 < n <= _TOPIC_MOST or b"+" in topic or b"#" in topic:
+            raise ValueError("topic %r: 1 to %d bytes without + and #" % (topic, _TOPIC_MOST))
+        self.topic = topic
+        self._body = _HEAD + 4 + n
+        self.buf[_HEAD] = n >> 8
+        self.buf[_HEAD + 1] = n & 0xFF
+        self.buf[_HEAD + 2 : _HEAD + 2 + n] = topic
 
     def encode(self, payload, off, size, pid, dup=False, retain=False):
         """Write the packet that carries payload[off:off + size]. Allocates nothing."""

@@ -7,7 +7,7 @@ try:
 except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr16
 
-FREE = -1  # in place of a sequence number: no record, and not sent again after a reconnection
+FREE = -1  # in place of a sequence number: no record. No negative one is sent again after a reconnection
 
 _SPARE = 8  # places beyond the window, for what is said at the begin of a connection
 
@@ -96,12 +96,12 @@ class Window:
         return seq
 
     def rewind(self):
-        """A new connection: the open records are to be sent again, the rest is forgotten."""
+        """A new connection: open records are to be sent again; what has a negative number is forgotten."""
         kept = 0
         for i in range(self._span):
             at = self._place(i)
             pid, seq = self._pids[at], self._seqs[at]
-            if pid and seq != FREE:
+            if pid and seq >= 0:
                 to = self._place(kept)
                 self._pids[to] = pid
                 self._seqs[to] = seq
@@ -114,7 +114,7 @@ class Window:
         """The next packet id to send again, its record in `seq`; 0 when all are on their way."""
         while self._again < self._span:
             at = self._place(self._again)
-            if self._pids[at] and self._seqs[at] != FREE:
+            if self._pids[at] and self._seqs[at] >= 0:
                 self._again += 1
                 self.seq = self._seqs[at]
                 return self._pids[at]
