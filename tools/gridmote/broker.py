@@ -1,4 +1,4 @@
-"""A mosquitto of one's own on a free loopback port."""
+"""A mosquitto of one's own on a free loopback port, with the settings that are shipped for real ones."""
 
 import contextlib
 import os
@@ -9,14 +9,8 @@ from pathlib import Path
 from gridmote import processes
 from gridmote.fault import Fault
 
+SHIPPED = Path(__file__).with_name("mosquitto.conf")
 _START_S = 10.0
-_CONFIG = """\
-{user}allow_anonymous true
-persistence false
-set_tcp_nodelay true
-max_queued_messages 100000
-listener {port} {host}
-"""
 
 
 def free_port(host="127.0.0.1"):
@@ -26,34 +20,66 @@ def free_port(host="127.0.0.1"):
         return probe.getsockname()[1]
 
 
+def configuration(changes):
+    """Text of the shipped file with other values: {setting: value}. KeyError for one that it does not set."""
+    lines, missing = [], set(changes)
+    for line in SHIPPED.read_text().splitlines():
+        name = line.split(" ")[0]
+        if name in changes:
+            missing.discard(name)
+            line = f"{name} {changes[name]}"
+        lines.append(line)
+    if missing:
+        raise KeyError(f"{SHIPPED.name} does not set {', '.join(missing)}")
+    return "\n".join(lines) + "\n"
+
+
 class Broker:
-    """Runs for the length of a `with` block; its configuration and log lie in `folder`. Without Nagle's
-    algorithm, and with a queue that holds half an hour of frames for a subscriber that is away.
+    """Runs for the length of a `with` block; its configuration, its log and what it saves lie in `folder`.
+
+    The settings are those of the shipped mosquitto.conf, but for the listener and the paths. `port` stays the
+    same: kill() is a power cut of the broker, start() brings it back. persistent: what it has saved in `folder`
+    is there again then, and for a later Broker of the same folder; else it begins with nothing.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, folder):
-        self._folder = Path(folder)
+    def __init__(self, folder, persistent=False):
+        self._folder = Path(folder).resolve()
+        self._persistent = persistent
         self._process = None
         self.port = None
 
     def __enter__(self):
         for _ in range(3):  # the port that was free may be taken when mosquitto asks for it
             self.port = free_port(self.host)
-            if self._start():
+            if self._started():
                 return self
         raise Fault(f"mosquitto does not start: {self._last_words()}")
 
     def __exit__(self, *_):
         processes.stop(self._process)
 
-    def _start(self):
+    def kill(self):
+        """SIGKILL, which leaves it no time to save or to say anything; returns when it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def start(self):
+        """Again, after kill(), on the same port and folder; returns when it listens. Fault if it does not."""
+        if not self._started():
+            raise Fault(f"mosquitto does not start again: {self._last_words()}")
+
+    def _started(self):
         config = self._folder / "mosquitto.conf"
+        text = configuration({
+            "listener": f"{self.port} {self.host}",
+            "persistence": "true" if self._persistent else "false",
+            "persistence_location": f"{self._folder}/",
+        })
         # root becomes nobody otherwise, who cannot read what lies in a private folder
-        user = "user root\n" if os.geteuid() == 0 else ""
-        config.write_text(_CONFIG.format(user=user, port=self.port, host=self.host))
-        with (self._folder / "mosquitto.log").open("w") as log:
+        config.write_text(text + ("\nuser root\n" if os.geteuid() == 0 else ""))
+        with (self._folder / "mosquitto.log").open("a") as log:
             self._process = processes.start(
                 [processes.program("mosquitto"), "-c", str(config)], stdout=log, stderr=log
             )
