@@ -133,7 +133,7 @@ def _notes(told):
         yield "[yellow]%s without time[/] (boot %s), kept apart: some of them may be what is missing" % (
             f"{sum(told['untimed'].values()):,}", boots)
     if told["conflicts"]:
-        yield "[yellow]in conflict: %s[/], other bytes under the same identity, kept apart" % f"{told['conflicts']:,}"
+        yield "[yellow]in conflict: %s[/], other bytes under one identity, kept apart" % f"{told['conflicts']:,}"
 
 
 def gaps(

@@ -16,6 +16,7 @@ from gridmote.pdc_dial import Pause, dial
 _RECEIVE_MAXIMUM = 32768  # unacknowledged messages that the broker may send while the archive cannot store
 _PACKET_MAX = 256 * 1024  # bytes; a larger message is no PMU's
 _INBOX_MAX = 4096
+_BURST = 64  # messages read before acknowledgements are written again
 _TURN = 256  # messages handled before the loop turns to its clients again
 _SESSION_EXPIRY_S = 7 * 24 * 3600
 _DIAL_S = 3
@@ -95,6 +96,7 @@ class Subscriber:
         self._probed_s = None  # when it was asked whether it is there; None: it has answered
         self._why = None  # what paho or the broker says about the end
         self._trouble = None
+        self._taken = False  # a message has just been read
         self._session_present = False
         self._late, self._late_until_s = False, 0.0
         v5 = version == 5
@@ -176,7 +178,10 @@ class Subscriber:
 
     def _step(self):
         try:
-            ended = self._client.loop(0.1)
+            ended, turns = self._client.loop(0.1 if self._opened_s else 0.02), _BURST
+            while self._taken and turns and not ended:  # more is likely there: without select() in between
+                self._taken, turns = False, turns - 1
+                ended = self._client.loop_read()
         except Exception as error:  # paho raises anything at a packet that is none
             ended, self._why = True, "%s: %s" % (type(error).__name__, error)
         if ended:
@@ -258,6 +263,7 @@ class Subscriber:
         while len(self._inbox) >= _INBOX_MAX and self._running:
             time.sleep(0.002)  # the loop is behind: let TCP hold the broker back
         self._heard()
+        self._taken = True
         receipt = (self._connection, message.mid, message.qos)
         self._inbox.append(Message(
             message.topic, message.payload, time.time_ns() // 1000, receipt, message.retain, self._late))
