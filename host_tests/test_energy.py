@@ -79,6 +79,14 @@ def test_polar_power(made):
         assert abs(float(got[k]) - expected[k]) <= most[k // 2]
 
 
+@pytest.mark.parametrize("volts, amperes", [(3 << 14, 5 << 14), ((1 << 14) + (1 << 8), 1 << 7), (1 << 29, 1 << 29)])
+def test_both_ways_are_counted_alike(volts, amperes):
+    power = Fraction(volts * amperes, 1 << 28)  # a whole number of 2^-13
+    for sign, at in ((1, 0), (-1, 1)):
+        got, _ = registered([[(volts, 0), (sign * amperes, 0)] * 3] * 1000, True)
+        assert abs(got[at] / 1000 - power) < power / 10**12 and got[1 - at] == 0
+
+
 @examples(50)
 @given(POLAR, st.integers(1, 5))
 def test_reading_the_registers_costs_nothing(made, every):

@@ -2,6 +2,7 @@
 
 import cmath
 import contextlib
+import itertools
 import math
 import struct
 from fractions import Fraction
@@ -113,6 +114,34 @@ def test_error_of_the_time_with_the_distance_from_where_it_was_learned(error_us,
     got = decode(moved(config.encode(), raw, (5, 0, OWN_S + seconds, error_us, drift_ppm)), config)
     # leap second bits, trigger and configuration change stay
     assert (got.tq, got.pmus[0].stat) == (0x60 | tq, 0x2E11 | pmu_tq << 6)
+
+
+def test_a_second_begun_counts():
+    config = stream(1, 50)
+    raw = as_measured(config, OWN_S + Fraction(1, 50), OWN_S + Fraction(1, 50))
+    for at_sec, error_us, tq in ((OWN_S, 999, 7), (OWN_S, 1000, 8), (OWN_S + 1, 999, 7), (OWN_S + 1, 1000, 8)):
+        got = decode(moved(config.encode(), raw, (0, 0, at_sec, error_us, 1)), config)
+        assert got.tq == tq, (at_sec, error_us)
+
+
+def test_angles_of_integers_stay_within_half_a_turn():
+    config = stream(1, 50)
+    for us, count in itertools.product(range(0, 20_000, 37), (-31416, -31415, -1, 0, 12345, 31415, 31416)):
+        block = PmuData(0, [(9, count), (0, -32768), (65535, count)], 0, 0, [0], [0])
+        raw = Data(77, OWN_S, 0x0F, 0, [block]).encode(config)
+        (one, absent, other) = decode(moved(config.encode(), raw, (0, us, 0, 0, 0)), config).pmus[0].phasors
+        assert absent == (0, -32768) and (one[0], other[0]) == (9, 65535)
+        assert one[1] == other[1] and abs(one[1]) <= 31416
+        turned = (count - one[1]) / 1e4 - 2 * math.pi * 50 * us / 1e6
+        assert abs(math.remainder(turned, 2 * math.pi)) <= 0.50001e-4
+
+
+def test_one_part_of_8000_alone_is_a_value():
+    config = stream(0, 50)
+    block = PmuData(0, [(5, -32768), (-32768, 5), (-32768, -32768)], 0, 0, [0], [0])
+    raw = Data(77, OWN_S, 0x0F, 0, [block]).encode(config)
+    got = decode(moved(config.encode(), raw, (0, 5_000, 0, 0, 0)), config)  # back by a quarter of a turn
+    assert got.pmus[0].phasors == [(-32767, -5), (5, 32767), (-32768, -32768)]
 
 
 @pytest.mark.parametrize(
