@@ -2,9 +2,10 @@
 
 import array
 
-_SEQ = (
-    0x1FFFFFFF  # sequence numbers are 29 bits and wrap, so that they never allocate; distances stay far below
-)
+from outbox.record import FRAME, SEQS, UNTIMED
+
+KIND = 0x0F  # of a mark: the kind of record; the rest is its state, 0 while it waits
+ACKED, SPILLED, GONE, AGAIN = 0x10, 0x20, 0x40, 0x80  # the broker has it; a log has it; thinned; wanted once more
 
 
 class Ring:
@@ -12,9 +13,10 @@ class Ring:
 
     Write: `off = pend()`, encode into `buf` at `off`, `commit(size)`. Send: `next()` gives the sequence number
     of the oldest record not yet taken, or -1. `off(seq)` and `size(seq)` locate it, `holds(seq)` tells whether
-    it is still there. `ack(seq)` in any order: the slot is free when everything older is acknowledged too.
-    A full ring gives up its oldest record, since fresh data comes first: `dropped` counts these. Nothing here
-    allocates after the constructor.
+    it is still there. `ack(seq)` in any order: the slot is free when everything older is acknowledged too; until
+    it is used again it keeps its content. `release(state)` frees the oldest for another reason.
+    A full ring gives up its oldest record, since fresh data comes first: `dropped` counts these, and `lost`, if
+    set, is the Tally of them. Nothing here allocates after the constructor.
     """
 
     def __init__(self, slots, slot_size):
@@ -23,50 +25,67 @@ class Ring:
         self.slots = slots
         self.slot_size = slot_size
         self.buf = bytearray(slots * slot_size)
-        self._sizes = array.array("H", bytes(2 * slots))  # 0: acknowledged
-        self.written = 0  # sequence number of the next record to be committed
-        self.sent = 0  # of the next to be taken by `next`
-        self.acked = 0  # of the oldest record that is not acknowledged
+        self._sizes = array.array("H", bytes(2 * slots))
+        self.ticks = array.array("i", bytes(4 * slots))  # 30 bits: when each was made
+        self.marks = bytearray(slots)  # kind and state of each
+        self.begin(0)
         self.dropped = 0
+        self.lost = None
         self.high_water = 0  # most records that ever waited
 
+    def begin(self, seq):
+        """The first record gets this number. Only for a ring that was not used yet."""
+        self.written = seq  # sequence number of the next record to be committed
+        self.sent = seq  # of the next to be taken by `next`
+        self.acked = seq  # of the oldest record that is not acknowledged
+        self._lost_from = self._lost_to = seq  # given up lately: an acknowledgement may still come
+
     def __len__(self):
-        return (self.written - self.acked) & _SEQ
+        return (self.written - self.acked) & SEQS
 
     def pend(self):
         """The offset in `buf` of the slot to encode into; it becomes a record with `commit`."""
-        if (self.written - self.acked) & _SEQ == self.slots:
+        at = self.written & (self.slots - 1)
+        if (self.written - self.acked) & SEQS == self.slots:
             self.dropped += 1
-            if self.sent == self.acked:
-                self.sent = (self.sent + 1) & _SEQ
-            self._advance()
-        return (self.written & (self.slots - 1)) * self.slot_size
+            if self.lost:
+                self.lost.add(self.buf, at * self.slot_size, self.marks[at] & KIND != UNTIMED)
+            if self._lost_from == self._lost_to:
+                self._lost_from = self.acked
+            self._free(GONE)
+            self._lost_to = self.acked
+        return at * self.slot_size
 
-    def commit(self, size):
+    def commit(self, size, kind=FRAME, ticks=0):
         """Own the `size` bytes in the pended slot as the newest record; returns its sequence number."""
         if not 0 < size <= self.slot_size:
             raise ValueError("record of %d bytes: a slot holds 1..%d" % (size, self.slot_size))
         seq = self.written
-        self._sizes[seq & (self.slots - 1)] = size
-        self.written = (seq + 1) & _SEQ
-        depth = (self.written - self.acked) & _SEQ
+        at = seq & (self.slots - 1)
+        self._sizes[at] = size
+        self.marks[at] = kind
+        self.ticks[at] = ticks
+        self.written = (seq + 1) & SEQS
+        depth = (self.written - self.acked) & SEQS
         if depth > self.high_water:
             self.high_water = depth
         return seq
 
     def next(self):
-        """Take the oldest record that was not taken yet: its sequence number, or -1."""
-        seq = self.sent
-        if seq == self.written:
-            return -1
-        self.sent = (seq + 1) & _SEQ
-        return seq
+        """Take the oldest record not taken yet: its sequence number, or -1. UNTIMED ones are passed over."""
+        while self.sent != self.written:
+            seq = self.sent
+            self.sent = (seq + 1) & SEQS
+            if self.marks[seq & (self.slots - 1)] != UNTIMED:
+                return seq
+        return -1
 
     def holds(self, seq):
         """Whether `seq` is a record that still waits for its acknowledgement."""
-        return (seq - self.acked) & _SEQ < (self.written - self.acked) & _SEQ and self._sizes[
-            seq & (self.slots - 1)
-        ] != 0
+        return (
+            (seq - self.acked) & SEQS < (self.written - self.acked) & SEQS
+            and self.marks[seq & (self.slots - 1)] <= KIND
+        )
 
     def off(self, seq):
         return (seq & (self.slots - 1)) * self.slot_size
@@ -77,17 +96,28 @@ class Ring:
     def ack(self, seq):
         """The broker has `seq`. One that was given up while it was in flight did arrive: it is no drop."""
         if self.holds(seq):
-            self._sizes[seq & (self.slots - 1)] = 0
+            self.marks[seq & (self.slots - 1)] |= ACKED
             if seq == self.acked:
                 self._advance()
-        elif self.dropped and (self.acked - seq) & _SEQ < 0x10000000:
+        elif (seq - self._lost_from) & SEQS < (self._lost_to - self._lost_from) & SEQS and self.dropped:
             self.dropped -= 1
+
+    def release(self, state):
+        """The oldest record waits here no longer: SPILLED or GONE."""
+        self._free(state)
+        self._lost_from = self._lost_to
+
+    def _free(self, state):
+        self.marks[self.acked & (self.slots - 1)] |= state
+        if self.sent == self.acked:
+            self.sent = (self.sent + 1) & SEQS
+        self._advance()
 
     def _advance(self):
         """Free the oldest slot and the acknowledged ones behind it."""
         seq = self.acked
         while True:
-            seq = (seq + 1) & _SEQ
-            if seq == self.sent or self._sizes[seq & (self.slots - 1)]:
+            seq = (seq + 1) & SEQS
+            if seq == self.sent or self.marks[seq & (self.slots - 1)] <= KIND:
                 break
         self.acked = seq

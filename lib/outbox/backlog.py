@@ -1,0 +1,271 @@
+"""Makes messages of what waits in the logs: durable records first, then the stream, oldest first."""
+
+from binascii import crc32
+
+from outbox.durable import RECORD_MOST
+from outbox.reader import LEAD, Reader
+from outbox.record import CONFIG, EVENT, FRAME, METER, RECORD, UNTIMED, get_u32, shift
+
+IN_FLIGHT = 4  # messages
+_TOKEN_LAST = -(1 << 20)
+_PREFIX = 4  # bytes of boot in front of an UNTIMED message
+_ENTRY = 10  # bytes in front of each of its frames
+_PASSED, _TAKEN, _AGAIN, _STOP = range(4)
+_MSG_TQ = 10  # byte of a frame whose low 4 bits are F while the time is not known (Table 6)
+
+
+def signature(buf, off, size):
+    """A number that tells CFG-2 frames apart: of their bytes without SOC, FRACSEC and CHK."""
+    view = memoryview(buf)
+    return crc32(view[off + 14 : off + size - 2], crc32(view[off : off + 6]))
+
+
+class _Flight:
+    """A message on its way: token (0: acknowledged), where its reader stood before it, what it carries."""
+
+    def __init__(self, token, reader, state, records, ram):
+        self.token = token
+        self.reader = reader
+        self.state = state
+        self.records = records
+        self.ram = ram  # the record, if it was one that is in RAM only
+
+
+class Backlog:
+    """durable, stream: the logs. boots: Boots. payload_most: bytes of a message of several frames.
+
+    restamp(config) -> object with move(buf, off, offset) and move_config(buf, off, offset), both True on success,
+    for frames of a boot that learned the time later; ValueError if it cannot be for this configuration.
+    live_config: the CFG-2 frame that the receiver has already. One that does not fit into `most` bytes is passed
+    over and counted as corrupt.
+
+    `next()` gives the kind of a message, 0 for none now: METER or EVENT (one record), CONFIG (a CFG-2 frame), FRAME
+    (data frames) or UNTIMED (boot u32; then for each frame number u48, ticks u32, the frame). It is in buf[:size],
+    at most `most` bytes of `records` records, until the next call. Up to 4 are in flight: `ack(token)` in any
+    order; `rewind()` when the connection is lost: what was not acknowledged comes again, under other tokens.
+    """
+
+    def __init__(self, durable, stream, boots, payload_most, restamp, live_config):
+        self.most = max(payload_most, RECORD_MOST, len(live_config))
+        self._payload_most = payload_most
+        self.buf = bytearray(LEAD + max(self.most + RECORD, payload_most + payload_most // 4))
+        self._boots = boots
+        self._log = stream
+        self._durable_log = durable
+        self._durable = Reader(durable, self.buf)
+        self._stream = Reader(stream, self.buf)
+        self._live = self._announced = self._stream.config = signature(live_config, 0, len(live_config))
+        self._restamp = restamp
+        self._stamper = None
+        self._stamper_of = None  # the signature of its configuration
+        self._flights = []
+        self.token = -1
+        self.size = self.records = 0
+        self._kind = 0  # of the message that is being made, and its boot
+        self._boot = 0
+
+    def __len__(self):
+        """Records that wait, those in flight included."""
+        return self._durable_log.waiting + len(self._durable_log.ram) + self._log.waiting
+
+    def ready(self):
+        """Whether another message may be in flight."""
+        return len(self._flights) < IN_FLIGHT
+
+    def next(self, hold_untimed=False):
+        """hold_untimed: frames of the present boot wait while its time is not known."""
+        if not self.ready():
+            return 0
+        return self._next_durable() or self._next_ram() or self._next_stream(hold_untimed)
+
+    def _send(self, kind, size, reader, state, records, ram=None):
+        self.token = self.token - 1 if self.token > _TOKEN_LAST else -2
+        self._flights.append(_Flight(self.token, reader, state, records, ram))
+        self.size = size
+        self.records = max(1, records)
+        return kind
+
+    # -- durable ------------------------------------------------------------------------------------------
+
+    def _next_durable(self):
+        reader = self._durable
+        if not reader.more():
+            return 0
+        state = reader.state()
+        while reader.load():
+            kind = reader.next()
+            if kind in (METER, EVENT) and reader.size <= self.most:
+                shift(self.buf, 0, reader.off, reader.size)
+                return self._send(kind, reader.size, reader, state, 1)
+        self._settle(reader)
+        return 0
+
+    def _next_ram(self):
+        for record in self._durable_log.ram:
+            if not [f for f in self._flights if f.ram is record]:
+                data = record[4]
+                self.buf[: len(data)] = data
+                return self._send(record[0], len(data), None, None, 1, record)
+        return 0
+
+    # -- stream -------------------------------------------------------------------------------------------
+
+    def _next_stream(self, hold):
+        reader = self._stream
+        if not reader.more():
+            return 0
+        state = reader.state()
+        self.size = self.records = 0
+        step = _PASSED
+        while not self.records and step != _STOP and reader.load():
+            while True:
+                kind = reader.next()
+                if not kind:
+                    break
+                step = self._take(reader, kind, hold)
+                if step >= _AGAIN:
+                    reader.at = reader.mark
+                    break
+        if self.records:
+            return self._send(self._kind, self.size, reader, state, self.records)
+        if step == _STOP and reader.config != self._announced:
+            return self._announce(reader, state)
+        self._settle(reader)
+        return 0
+
+    def _take(self, reader, kind, hold):
+        """Put the record that was just read into the message: _TAKEN. _PASSED: it is not wanted; _STOP: it must
+        wait; _AGAIN: it must be loaded again."""
+        if kind == CONFIG:
+            if reader.size <= self.most:
+                reader.described = reader.mark
+                reader.config = signature(self.buf, reader.off, reader.size)
+            return _PASSED
+        if kind != FRAME and kind != UNTIMED:
+            return _PASSED
+        buf, at = self.buf, reader.off - RECORD
+        number = (buf[at + 2] & 15) << 16 | buf[at + 3] << 8 | buf[at + 4]
+        seq = (get_u32(reader.context, 4) & 0x1FF) << 20 | number
+        if reader.boot == self._boots.boot and self._log.forget(seq):
+            return _PASSED
+        if reader.config != self._announced:
+            return _STOP
+        if kind == UNTIMED:
+            offset = self._boots.offset(reader.boot)
+            if not offset:
+                if hold and reader.boot == self._boots.boot:
+                    return _STOP
+            elif self._stamper_of != reader.config:
+                if self.records:
+                    return _STOP
+                self._prepare(reader)
+                return _AGAIN
+            elif self._stamper and self._stamper.move(buf, reader.off, offset):
+                kind = FRAME
+        size = reader.size + (_ENTRY if kind == UNTIMED else 0)
+        if not self.records:
+            self._kind = kind
+            self._boot = reader.boot
+            if kind == UNTIMED:
+                size += _PREFIX
+        elif kind != self._kind or kind == UNTIMED and self._boot != reader.boot:
+            return _STOP
+        if self.records and self.size + size > self._payload_most:
+            return _STOP
+        self._place(reader, kind, at, number)
+        self.records += 1
+        return _TAKEN
+
+    def _place(self, reader, kind, at, number):
+        buf, to = self.buf, self.size
+        if kind == UNTIMED:
+            context = reader.context
+            high, mid, low = buf[at + 5], buf[at + 6], buf[at + 7]
+            if not to:
+                for i in range(_PREFIX):
+                    buf[i] = context[i]
+                to = _PREFIX
+            chunk = get_u32(context, 4)
+            buf[to] = chunk >> 20 & 255
+            buf[to + 1] = chunk >> 12 & 255
+            buf[to + 2] = chunk >> 4 & 255
+            buf[to + 3] = (chunk & 15) << 4 | number >> 16
+            buf[to + 4] = number >> 8 & 255
+            buf[to + 5] = number & 255
+            buf[to + 6] = context[11]
+            buf[to + 7] = high
+            buf[to + 8] = mid
+            buf[to + 9] = low
+            to += _ENTRY
+        shift(buf, to, reader.off, reader.size)
+        self.size = to + reader.size
+
+    def _load_config(self, reader):
+        """Bring the CONFIG that holds at the cursor to the front of the buffer: its bytes, 0 if it is not there."""
+        n = self._log.read(reader.number, reader.described, self.buf)
+        size = (self.buf[0] & 15) << 8 | self.buf[1]
+        if n < RECORD + size or signature(self.buf, RECORD, size) != reader.config:
+            return 0
+        shift(self.buf, 0, RECORD, size)
+        return size
+
+    def _prepare(self, reader):
+        """What re-stamps the frames of this configuration."""
+        self._stamper = None
+        size = self._load_config(reader)
+        if size:
+            try:
+                self._stamper = self._restamp(bytes(memoryview(self.buf)[:size]))
+            except ValueError:
+                pass
+        self._stamper_of = reader.config
+
+    def _announce(self, reader, state):
+        offset = self._boots.offset(reader.boot)
+        if offset and self._stamper_of != reader.config:
+            self._prepare(reader)
+        self._announced = reader.config
+        size = self._load_config(reader)
+        if not size:
+            return 0
+        if offset and self._stamper and self.buf[_MSG_TQ] & 15 == 15:
+            self._stamper.move_config(self.buf, 0, offset)
+        return self._send(CONFIG, size, reader, state, 0)
+
+    # -- acknowledgements ---------------------------------------------------------------------------------
+
+    def ack(self, token):
+        """The broker has the message; a token that is not in flight is ignored."""
+        for flight in self._flights:
+            if flight.token == token:
+                flight.token = 0
+                if flight.ram:
+                    if flight.ram in self._durable_log.ram:
+                        self._durable_log.ram.remove(flight.ram)
+                    self._flights.remove(flight)
+                else:
+                    self._settle(flight.reader)
+                return
+
+    def _settle(self, reader):
+        """Let go of what was acknowledged and has nothing in flight in front of it."""
+        log = reader.log
+        position = reader
+        for flight in list(self._flights):
+            if flight.reader is reader:
+                if flight.token:
+                    log.free(flight.state[0], flight.state[1])
+                    return
+                log.acked(flight.state[0], flight.state[1], flight.records)
+                self._flights.remove(flight)
+        log.free(position.number, position.at)
+
+    def rewind(self):
+        """The connection is lost: what is in flight goes again."""
+        for reader in (self._durable, self._stream):
+            for flight in self._flights:
+                if flight.reader is reader:
+                    reader.restore(flight.state)
+                    break
+        self._flights = []
+        self._announced = self._live

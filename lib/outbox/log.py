@@ -1,0 +1,239 @@
+"""A log of records in segment files: what the stream log and the durable log have in common."""
+
+from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, HEAD, RECORD, get_u32, is_head
+from outbox.tally import Tally
+
+# Where the blocks of a file begin. littlefs keeps ctz(i) + 1 pointers of 4 bytes in front of block i >= 1 of a
+# file; so laid out, each of ours is one of its own, and writing it costs one erase.
+STARTS = (0, 4096, 8188, 12276, 16368, 20452, 24544, 28632, 32724)
+
+RANDOM_BOOT = 1 << 29  # boots and chunks from here on were drawn by lot: see boots.py
+RANDOM_CHUNK = 1 << 27
+
+
+def block_of(at):
+    """The block of a file in which byte `at` lies; the last one for anything behind."""
+    i = 0
+    while i < 7 and at >= STARTS[i + 1]:
+        i += 1
+    return i
+
+
+class Log:
+    """Segment files `prefix` + 8 hexadecimal digits of a number that grows, of up to 8 blocks (fewer if small).
+
+    storage: see boards/storage.py; None: no files. budget: blocks that it should not exceed.
+    A position is (segment number, byte in its file). What a file holds stays where it is; whole files go.
+
+    The constructor finds what is there: it reads names, sizes and the HEAD of each block, and where that does
+    not tell it walks from record to record. OSError only if there are no names to be had; a segment that cannot
+    be read is left alone and counted in `corrupt`.
+
+    waiting: records not yet acknowledged. blocks: in use. dropped: records lost with a whole segment, whose times
+    are in `lost`. corrupt: places where bytes were not what had been written. writes: of a block or record.
+    """
+
+    staged = False  # whether each block is written once and whole
+
+    def __init__(self, storage, budget, prefix):
+        self.storage = storage
+        self.budget = budget
+        self.boot = 0
+        self._prefix = prefix
+        self._most = STARTS[min(8, max(1, budget // 16))]  # bytes of a full segment
+        self._numbers = []  # of the segments that have a file, oldest first; then their bytes, records that wait
+        self._sizes = []
+        self._counts = []
+        self._done = []  # (number, blocks) of files that may be removed
+        self.number = 0  # the segment that is being written
+        self.at = 0  # bytes that it has in its file
+        self.fill = 0  # bytes that follow these in RAM
+        self.waiting = self.blocks = self.dropped = self.corrupt = self.writes = 0
+        self.lost = Tally()
+        self.boot_found = self.chunk_found = -1  # the highest
+        self._head = bytearray(BLOCK_HEAD)
+        self._context = bytearray(CONTEXT)
+        if storage:
+            self._recover()
+
+    def name(self, number):
+        return "%s%08x" % (self._prefix, number)
+
+    # -- recovery -----------------------------------------------------------------------------------------
+
+    def _recover(self):
+        numbers = []
+        for name in self.storage.names():
+            if len(name) == 9 and name[0] == self._prefix:
+                try:
+                    numbers.append(int(name[1:], 16))
+                except ValueError:
+                    pass
+        numbers.sort()
+        for number in numbers:
+            try:
+                size = self.storage.size(self.name(number))
+                count = self._count(self.name(number), size)
+            except OSError:
+                self.corrupt += 1
+                continue
+            if size < BLOCK_HEAD:  # its first write was cut off
+                self._done.append((number, 0))
+                continue
+            self._numbers.append(number)
+            self._sizes.append(size)
+            self._counts.append(count)
+            self.waiting += count
+            self.blocks += block_of(size - 1) + 1
+        if numbers:
+            self.number = numbers[-1] + 1
+        if self._numbers and self._numbers[-1] == numbers[-1]:
+            at = STARTS[block_of(self._sizes[-1] - 1) + 1] if self.staged else self._sizes[-1]
+            if at < self._most:
+                self.number = numbers[-1]
+                self.at = at
+
+    def _count(self, name, size):
+        """Records in a segment file."""
+        total = i = 0
+        while i < 8 and STARTS[i] < size:
+            count = 0
+            self.storage.read(name, STARTS[i], self._head)
+            if is_head(self._head, 0, self._context):
+                boot, chunk = get_u32(self._context, 0), get_u32(self._context, 4)
+                if boot < RANDOM_BOOT and boot > self.boot_found:
+                    self.boot_found = boot
+                if chunk < RANDOM_CHUNK and chunk > self.chunk_found:
+                    self.chunk_found = chunk
+                count = self._head[2] << 16 | self._head[3] << 8 | self._head[4]
+                if not count:
+                    count = self._walk(name, STARTS[i], min(size, STARTS[i + 1]))
+            total += count
+            i += 1
+        return total
+
+    def _walk(self, name, at, end):
+        count = 0
+        head = self._head
+        while at + RECORD <= end and self.storage.read(name, at, head) >= RECORD:
+            kind = head[0] >> 4
+            if not kind:
+                break
+            if kind != HEAD and kind != CONFIG:
+                count += 1
+            at += RECORD + ((head[0] & 15) << 8 | head[1])
+        return count
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def extent(self, number, at):
+        """The end of what can be read from `at` on in one go: no further than its block. `at`: nothing there."""
+        if number == self.number:
+            end = self.at + self.fill
+        elif number in self._numbers:
+            end = self._sizes[self._numbers.index(number)]
+        else:
+            return at
+        return max(at, min(end, STARTS[block_of(at) + 1]))
+
+    def following(self, number):
+        """The next segment behind `number` that has records, or -1."""
+        for other in self._numbers:
+            if other > number:
+                return other
+        return self.number if self.number > number and self.fill else -1
+
+    def read(self, number, at, buf):
+        """Fill buf from a position on; the bytes read."""
+        return self.storage.read(self.name(number), at, buf)
+
+    # -- what is no longer wanted -------------------------------------------------------------------------
+
+    def acked(self, number, at, records):
+        """So many of the records from `at` on have arrived."""
+        if number in self._numbers:
+            i = self._numbers.index(number)
+            records = min(records, self._counts[i])
+            self._counts[i] -= records
+            self.waiting -= records
+        else:  # its segment was dropped meanwhile: that cost less than counted
+            self.dropped = max(0, self.dropped - records)
+
+    def free(self, number, at):
+        """Nothing before this position is wanted any more. True if that is all there is: the log is empty."""
+        while self._numbers and self._numbers[0] != self.number:
+            if not (self._numbers[0] < number or self._numbers[0] == number and at >= self._sizes[0]):
+                return False
+            self._retire()
+        if number != self.number or at < self.at + self.fill or not at:
+            return False
+        if self._numbers:
+            self._retire()
+        self._renew()
+        return True
+
+    def _retire(self):
+        """The oldest segment is done: its file goes with the next `tidy`."""
+        size = self._sizes.pop(0)
+        self.waiting -= self._counts.pop(0)
+        self._done.append((self._numbers.pop(0), block_of(size - 1) + 1))
+
+    def _renew(self):
+        """Begin another segment."""
+        self.number += 1
+        self.at = 0
+
+    def tidy(self):
+        """Remove the file of one segment that is done; False if there is none."""
+        if not self._done or not self.storage:
+            return False
+        number, blocks = self._done[0]
+        self.storage.remove(self.name(number))
+        self._done.pop(0)
+        self.blocks -= blocks
+        return True
+
+    def drop(self):
+        """Give up the oldest segment, or remove one that is done; False if neither is there."""
+        if self.tidy():
+            return True
+        if not self._numbers or not self._may_drop():
+            return False
+        number, count = self._numbers[0], self._counts[0]
+        self.storage.remove(self.name(number))
+        self._mark_lost(number)
+        if number == self.number:
+            self._renew()
+        self._retire()
+        self.blocks -= self._done.pop()[1]
+        self.dropped += count
+        self.lost.count += count
+        if self._numbers:
+            self._mark_lost(self._numbers[0])
+        return True
+
+    def _mark_lost(self, number):
+        """The time at which a segment begins is one of the bounds of what is lost."""
+        self.storage.read(self.name(number), 0, self._head)
+        if is_head(self._head, 0, bytearray(CONTEXT)) and (self._head[24] or self._head[25]):
+            self.lost.mark(self._head, 24)
+
+    def _may_drop(self):
+        return True
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def _wrote(self, size):
+        """The open segment has a file of `size` bytes now."""
+        self.writes += 1
+        if self._numbers and self._numbers[-1] == self.number:
+            self.blocks += block_of(size - 1) - block_of(self._sizes[-1] - 1)
+            self._sizes[-1] = size
+        else:
+            self._numbers.append(self.number)
+            self._sizes.append(size)
+            self._counts.append(0)
+            self.blocks += block_of(size - 1) + 1
+        self.at = size
+        if size >= self._most:
+            self._renew()

@@ -1,0 +1,270 @@
+"""Owns every record until the broker has it: in RAM while the link is up, on flash while it is not."""
+
+from outbox.record import NUMBERS, SEQS, TICKS, UNTIMED
+from outbox.ring import ACKED, AGAIN, GONE, KIND, SPILLED
+from outbox.store import Store
+from outbox.tally import Tally
+from outbox.thinning import Thinning
+
+_BATCH = 8  # records that one `tend` moves at most
+
+
+class Outbox:
+    """ring: a Ring that nobody used yet. boots: Boots. stream, durable: the logs. high_water: records in RAM from
+    which on the oldest are spilled however young. window: most records in flight. around_ms: how long before and
+    after a trigger nothing is thinned. wait_ms: how long a record may wait in RAM for its acknowledgement.
+
+    Live records: `pend`, `commit`, `next`, `holds`, `off`, `size` are the ring's; `ack(seq)`. What `tend` spills
+    is the `backlog`'s to send. ticks: milliseconds since boot & TICKS, for all `now` and `ticks`.
+    Durable records: `keep`. Nothing that is called for each frame allocates, `tend` only where it writes flash.
+
+    Counters: spilled, thinned, dropped, corrupt; len() is what waits in RAM, `waiting` everything.
+    loss_most: stream records that a power cut can cost.
+    """
+
+    def __init__(self, ring, boots, stream, durable, high_water, window, around_ms, wait_ms=1000):
+        self.ring = ring
+        self.buf = ring.buf
+        self.pend, self.commit, self.next = ring.pend, ring.commit, ring.next
+        self.holds, self.off, self.size = ring.holds, ring.off, ring.size
+        self.boots = boots
+        self.stream = stream
+        self.durable = durable
+        self.backlog = None
+        self.thinning = Thinning(around_ms)
+        self.spilled = 0
+        self._store = Store(boots, stream, durable)
+        self._high_water = high_water
+        self._wait_ms = wait_ms
+        self._now = 0
+        self._chunk = self._before = boots.chunk  # of the newest record, and the one before it
+        self._reserved = -1  # the next
+        self._durable_chunk = boots.durable_chunk
+        self._durable_next = 0
+        self._again = self._again_end = 0  # seqs that may be wanted once more
+        self._judged = -1  # the record that is to be kept as soon as there is room
+        self.loss_most = high_water + window + stream.records_a_block(ring.slot_size)
+        ring.begin((boots.chunk & 0x1FF) << 20)
+        ring.lost = Tally()
+        stream.begin(boots.boot, window)
+        durable.boot = boots.boot
+        self.thinning.filled(self._store.sixteenths())
+
+    # -- figures ------------------------------------------------------------------------------------------
+
+    def __len__(self):
+        return len(self.ring)
+
+    @property
+    def waiting(self):
+        return len(self.ring) + self.flash_waiting + self.durable_waiting
+
+    @property
+    def flash_waiting(self):
+        """Stream records in the log, its block in RAM included."""
+        return self.stream.waiting
+
+    @property
+    def durable_waiting(self):
+        return self.durable.waiting + len(self.durable.ram)
+
+    @property
+    def dropped(self):
+        return self.ring.dropped + self.stream.dropped + self.durable.dropped
+
+    @property
+    def corrupt(self):
+        return self.stream.corrupt + self.durable.corrupt
+
+    @property
+    def thinned(self):
+        return self.thinning.thinned
+
+    @property
+    def flash_writes(self):
+        return self.stream.writes + self.durable.writes
+
+    @property
+    def flash_percent(self):
+        return 100 * (self.stream.blocks + self.durable.blocks) // self._store.budget
+
+    @property
+    def capacity(self):
+        """Records that flash holds before anything is thinned or dropped at all."""
+        return self.stream.budget * self.stream.records_a_block(self.ring.slot_size) if self.stream.storage else 0
+
+    @property
+    def storage(self):
+        """"ok", "none", or what is wrong with it."""
+        return self._store.error or ("ok" if self.stream.storage else "none")
+
+    # -- live records -------------------------------------------------------------------------------------
+
+    def ack(self, seq):
+        """The broker has it, wherever it is now."""
+        ring = self.ring
+        at = seq & (ring.slots - 1)
+        if (ring.written - seq - 1) & SEQS < ring.slots and ring.marks[at] & ~KIND == SPILLED:
+            ring.marks[at] = ring.marks[at] & KIND | ACKED
+            self.stream.remember(seq)
+        else:
+            ring.ack(seq)
+
+    def again(self, now, most_ms):
+        """The broker forgot its session: what it acknowledged in the last most_ms and is still in RAM becomes
+        backlog."""
+        ring = self.ring
+        self._again = self._again_end = seq = ring.written
+        for _ in range(ring.slots - 1):
+            seq = (seq - 1) & SEQS
+            at = seq & (ring.slots - 1)
+            if ring.marks[at] & ~KIND == ACKED and (now - ring.ticks[at]) & TICKS <= most_ms:
+                ring.marks[at] |= AGAIN
+                self._again = seq
+
+    def trigger(self, now):
+        """Keep every record around this moment."""
+        ring = self.ring
+        self.thinning.trigger(now, ring.ticks[ring.acked & (ring.slots - 1)] if len(ring) else now)
+
+    # -- durable records ----------------------------------------------------------------------------------
+
+    def durable_number(self):
+        """The full number of the record that is kept next."""
+        return self._durable_chunk << 20 | self._durable_next
+
+    def keep(self, kind, data, ticks):
+        """True: the record is on flash. False: only in RAM, with at most 15 others, since flash takes none now."""
+        chunk, number = self._durable_chunk, self._durable_next
+        self._durable_next = (number + 1) & NUMBERS
+        if not self._durable_next:
+            try:
+                self._durable_chunk = self.boots.reserve(chunk + 1)
+            except OSError as e:
+                self._store.failed(e, ticks)
+                self._durable_chunk = self.boots.lot(chunk + 1)
+        if self._store.ready(ticks):
+            try:
+                self._store.append(kind, chunk, number, ticks, data)
+                return True
+            except OSError as e:
+                self._store.failed(e, ticks)
+        self.durable.keep_in_ram((kind, chunk, number, ticks, data))
+        return False
+
+    # -- from RAM to flash --------------------------------------------------------------------------------
+
+    def tend(self, now):
+        """Do what is due, at most one write of flash: True if there was one. To be called for each record."""
+        self._now = now
+        self._count_chunks()
+        ready = self._store.ready(now)
+        try:
+            if ready and self._reserved < 0 and self.ring.written & NUMBERS > NUMBERS >> 1:
+                self._reserved = self._store.reserve(self._chunk + 1)
+            elif not (ready and self._store.keep_house()):
+                return self._spill(ready)
+        except OSError as e:
+            self._store.failed(e, now)
+        self.thinning.filled(self._store.sixteenths())
+        return True
+
+    def save(self):
+        """Bring everything that waits in RAM to flash. False: it does not take it."""
+        self._count_chunks()
+        ring, store = self.ring, self._store
+        if not store.ready(self._now):
+            return False
+        try:
+            while len(ring):
+                if self._put(ring.acked):
+                    ring.release(SPILLED)
+                    self.spilled += 1
+                else:
+                    store.write()
+            if self.stream.fill:
+                store.write()
+            while store.keep_house():
+                pass
+        except OSError as e:
+            store.failed(e, self._now)
+            return False
+        return True
+
+    def _count_chunks(self):
+        """Follow the ring into the next chunk."""
+        if self.ring.written >> 20 != self._chunk & 0x1FF:
+            self._before = self._chunk
+            self._chunk = self._reserved if self._reserved >= 0 else self.boots.lot(self._chunk + 1)
+            self._reserved = -1
+
+    def _spill(self, ready):
+        """Move what is due into the log's block in RAM; True if that was full and written (if `ready`)."""
+        ring = self.ring
+        for _ in range(_BATCH):
+            if self._again != self._again_end:
+                seq = self._again
+                at = seq & (ring.slots - 1)
+                if not ring.marks[at] & AGAIN or (ring.written - seq) & SEQS >= ring.slots:
+                    self._again = (seq + 1) & SEQS
+                    continue
+                if self._put(seq):
+                    ring.marks[at] &= ~AGAIN
+                    continue
+            elif not self._due():
+                return False
+            else:
+                seq = ring.acked
+                at = seq & (ring.slots - 1)
+                if seq != self._judged:
+                    if not self.thinning.keeps(ring.marks[at], ring.ticks[at], ring.buf, at * ring.slot_size):
+                        ring.release(GONE)
+                        continue
+                    self._judged = seq
+                if self._put(seq):
+                    ring.release(SPILLED)
+                    self.spilled += 1
+                    continue
+            if ready:
+                self._store.write()
+                self.thinning.filled(self._store.sixteenths())
+            return ready
+        return False
+
+    def _due(self):
+        """Whether the oldest record in RAM is to be spilled."""
+        ring = self.ring
+        depth = len(ring)
+        if not depth:
+            return False
+        at = ring.acked & (ring.slots - 1)
+        if depth > self._high_water or ring.marks[at] == UNTIMED:
+            return True
+        return self.thinning.every == 1 and (self._now - ring.ticks[at]) & TICKS >= self._wait_ms
+
+    def _put(self, seq):
+        ring = self.ring
+        at = seq & (ring.slots - 1)
+        chunk = self._chunk if seq >> 20 == self._chunk & 0x1FF else self._before
+        off, size = at * ring.slot_size, ring.size(seq)
+        return self.stream.put(ring.marks[at] & KIND, chunk, seq & NUMBERS, ring.ticks[at], ring.buf, off, size)
+
+    # -- what to tell -------------------------------------------------------------------------------------
+
+    def news(self):
+        """What an EVENT should tell, as a dict, or None; to be called again until it is None."""
+        news = self.thinning.news()
+        if news:
+            return news
+        why = "storage fails" if self._store.failing else "not sent in time"
+        for lost, reason in (
+            (self.ring.lost, why),
+            (self.stream.lost, "log full"),
+            (self.durable.lost, "durable log full"),
+        ):
+            if lost.count:
+                since, until = lost.span()
+                news = {"event": "dropped", "from": since, "to": until, "count": lost.count, "reason": reason}
+                lost.clear()
+                return news
+        return None

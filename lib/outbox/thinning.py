@@ -1,0 +1,91 @@
+"""Which stream records a log that fills up still takes, so that an outage is thinned and not cut off."""
+
+from outbox.record import TICKS, UNTIMED
+from outbox.tally import Tally
+
+_STAGES = ((15, 5000), (14, 500), (12, 50), (8, 5))  # from so many sixteenths full on: one record in so many
+_HALF = (TICKS + 1) >> 1
+_NEWS_MOST = 8
+
+
+class Thinning:
+    """around_ms: how long before and after a trigger every record is kept.
+
+    `filled` says how full the log is, `keeps` whether a record goes into it; `keeps` allocates nothing. every: one
+    in so many is kept at this stage. thinned: records left out. `news` gives what an EVENT should tell.
+    """
+
+    def __init__(self, around_ms):
+        self._around_ms = min(around_ms, _HALF - 1)
+        self.every = 1
+        self.thinned = 0
+        self._passed = 0  # records left out since the last that was kept
+        self._full = False  # a trigger holds, from .. to
+        self._from_ms = self._to_ms = 0
+        self._out = 0  # left out in this stage
+        self._seen = Tally()  # all of this stage
+        self._told = False
+        self._news = []
+
+    def filled(self, sixteenths):
+        every = 1
+        for least, keep in _STAGES:
+            if sixteenths >= least:
+                every = keep
+                break
+        if every != self.every:
+            if self._seen.count:
+                self._news.append(self._report(True))
+                if len(self._news) > _NEWS_MOST:
+                    self._news.pop(0)
+            self.every = every
+            self._seen.clear()
+            self._out = 0
+            self._passed = every  # the first is kept
+            self._told = False
+
+    def trigger(self, now, oldest):
+        """Something happened at `now` (ticks). oldest: ticks of the oldest record that is still to be judged."""
+        to = (now + self._around_ms) & TICKS
+        if not self._full or (self._to_ms - oldest) & TICKS >= _HALF:
+            self._from_ms = (now - self._around_ms) & TICKS
+        self._to_ms = to
+        self._full = True
+
+    def keeps(self, kind, ticks, buf, off):
+        if self.every == 1:
+            return True
+        self._seen.add(buf, off, kind != UNTIMED)
+        self._passed += 1
+        if self._full:
+            if (ticks - self._to_ms) & TICKS < _HALF and ticks != self._to_ms:
+                self._full = False
+            elif (ticks - self._from_ms) & TICKS < _HALF:
+                return True
+        if self._passed >= self.every:
+            self._passed = 0
+            return True
+        self._out += 1
+        self.thinned += 1
+        return False
+
+    def news(self):
+        """The next thing to tell, oldest first, or None: a stage that ended, or ("to" None) one that began."""
+        if self._news:
+            return self._news.pop(0)
+        if self._told or not self._seen.count:
+            return None
+        self._told = True
+        return self._report(False)
+
+    def _report(self, ended):
+        since, until = self._seen.span()
+        out = self._out if ended else 0
+        return {
+            "event": "thinned",
+            "from": since,
+            "to": until if ended else None,
+            "kept": self._seen.count - out if ended else 0,
+            "thinned": out,
+            "every": self.every,
+        }
