@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.frame import FrameError
-from gridmote.archive import BACKFILL, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
+from gridmote.archive import Archive, ArchiveError, Entry, Stored
 from gridmote.archive_writer import ArchiveWriter
 from gridmote.rawframe import as_cfg1, identity, whole_frames
 from host_tests.pdc_rig import SOC, WAIT_S, Pmu

@@ -62,11 +62,15 @@ class Backlog:
             self._turn()
 
     def _turn(self):
+        if not self._waiting:
+            self._timer = None
+            return
         rate = max(self._server.frames_s, 0.1) * _TIMES
         count = max(1, round(rate * _TURN_S))
         for _ in range(min(count, len(self._waiting))):
             self._server.send_described(*self._waiting.popleft())
-        self._timer = asyncio.get_running_loop().call_later(count / rate, self._turn) if self._waiting else None
+        # Also when none is left: the next may come at once.
+        self._timer = asyncio.get_running_loop().call_later(count / rate, self._turn)
 
     def close(self):
         if self._timer is not None:

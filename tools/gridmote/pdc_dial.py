@@ -98,8 +98,9 @@ class Pause:
         return min(max(_ANSWER_LEAST_S, 4 * self._answer_s), _ANSWER_MOST_S)
 
     def network_failed(self):
-        outage_s = self._outage_s()
-        return min(0.2 + max(0, outage_s - _PATIENCE_S) / 600, _CAP_S) + 0.2 * random.random()
+        if self._outage_since_s is None:
+            self._outage_since_s = time.monotonic()
+        return min(0.2 + max(0, self._outage_s() - _PATIENCE_S) / 600, _CAP_S) + 0.2 * random.random()
 
     def broker_failed(self, lived_s):
         """lived_s: how long the connection was there, 0 if the broker refused it."""
@@ -111,7 +112,4 @@ class Pause:
         return delay_s * (0.75 + random.random() / 2)
 
     def _outage_s(self):
-        now_s = time.monotonic()
-        if self._outage_since_s is None:
-            self._outage_since_s = now_s
-        return now_s - self._outage_since_s
+        return 0 if self._outage_since_s is None else time.monotonic() - self._outage_since_s
