@@ -48,19 +48,11 @@ class DurableLog(Log):
         start(buf, at, kind, size, number, ticks)
         buf[at + RECORD :] = data
         crc(buf, at, self._context, 1)
-        self._chunk = -1  # should this fail
-        self.storage.write(self.name(self.number), self.at, buf, len(buf))
+        self._write(buf, len(buf))
         self._chunk = chunk
         self._high = ticks >> 24
-        self._wrote(self.at + len(buf))
         self._counts[-1] += 1
         self.waiting += 1
-
-    def _wrote(self, size):
-        number = self.number
-        super()._wrote(size)
-        if self.number != number:
-            self._chunk = -1
 
     def keep_in_ram(self, record):
         """False if an older one had to go for it; that is counted in `dropped`."""

@@ -48,6 +48,7 @@ class Log:
         self.number = 0  # the segment that is being written
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
+        self._torn = False  # a write failed: the file may be longer, or be there
         self.waiting = self.blocks = self.dropped = self.corrupt = self.writes = 0
         self.lost = Tally()
         self.boot_found = self.chunk_found = -1  # the highest
@@ -180,11 +181,16 @@ class Log:
 
     def _renew(self):
         """Begin another segment."""
+        if self._torn and not self.at:
+            self._done.append((self.number, 0))
         self.number += 1
         self.at = 0
+        self._torn = False
 
     def tidy(self):
         """Remove the file of one segment that is done; False if there is none."""
+        if self._torn and not self.at + self.fill:
+            self._renew()
         if not self._done or not self.storage:
             return False
         number, blocks = self._done[0]
@@ -200,8 +206,8 @@ class Log:
         if not self._numbers or not self._may_drop():
             return False
         number, count = self._numbers[0], self._counts[0]
-        self.storage.remove(self.name(number))
         self._mark_lost(number)
+        self.storage.remove(self.name(number))
         if number == self.number:
             self._renew()
         self._retire()
@@ -223,9 +229,13 @@ class Log:
 
     # -- writing ------------------------------------------------------------------------------------------
 
-    def _wrote(self, size):
-        """The open segment has a file of `size` bytes now."""
+    def _write(self, buf, n):
+        """Append buf[:n] to the open segment. OSError: it may be tried again."""
+        self._torn = True
+        self.storage.write(self.name(self.number), self.at, buf, n)
+        self._torn = False
         self.writes += 1
+        size = self.at + n
         if self._numbers and self._numbers[-1] == self.number:
             self.blocks += block_of(size - 1) - block_of(self._sizes[-1] - 1)
             self._sizes[-1] = size

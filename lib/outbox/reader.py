@@ -37,6 +37,7 @@ class Reader:
     def restore(self, state):
         self.number, self.at, context, self.described, self.config = state
         self._enter(context)
+        self._gap = 0
 
     def _enter(self, context):
         """The context from here on."""

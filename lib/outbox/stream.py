@@ -91,11 +91,9 @@ class StreamLog(Log):
             self._context[i] = block[RECORD + i]
         crc(block, 0, self._context, 1)
         self._high = -1  # the context may have been another one
-        self.storage.write(self.name(self.number), self.at, block, size)
-        left = self._left
+        self._write(block, size)
+        self._counts[-1] += self._left
         self._clear()
-        self._wrote(self.at + size)
-        self._counts[-1] += left
 
     def _clear(self):
         self.fill = self._put = self._left = 0
