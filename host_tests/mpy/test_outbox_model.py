@@ -14,12 +14,13 @@ STEPS = 700
 class Walk:
     """One life on one storage. `made`: frames by number; what the model believes of each is in the sets."""
 
-    def __init__(self, seed, cuts, faults, blocks, limit):
+    def __init__(self, seed, cuts, faults, blocks, limit, around_ms=300):
         self.lot = Lot(seed)
         self.cuts = cuts
         self.faults = faults
         self.blocks = blocks
         self.limit = limit
+        self.around_ms = around_ms
         self.storage = Storage(limit)
         self.made = 0
         self.kept = 0  # durable records, and those of which the outbox said that they are on flash
@@ -47,11 +48,12 @@ class Walk:
             blocks=self.blocks,
             cfg=config(tag, 100),
             payload=400,
-            around_ms=300,
+            around_ms=self.around_ms,
         )
         box = self.node.box
         assert box.boots.boot not in self.tags, "a boot number twice"
         self.tags[box.boots.boot] = tag
+        box.trigger(0)
         self.live, self.messages = [], []
         self.announced = tag
         self.timed = self.lot.below(2) == 0
@@ -216,6 +218,7 @@ class Walk:
         box, storage = self.node.box, self.storage
         assert len(box) <= 16 and box.flash_percent <= 110, (len(box), box.flash_percent)
         assert box.waiting >= 0 and len(self.node.backlog) >= 0
+        assert self.faults or box.storage == "ok", box.storage
         assert len(storage.files) <= sum(self.blocks) // self.per() + 8, storage.names()
 
     def per(self):
@@ -256,19 +259,21 @@ def assert_none(kind):
 def main(seeds):
     most = {}
     for seed in seeds:
-        for cuts, faults, blocks, limit in (
-            (False, False, (64, 16), 1 << 30),
-            (False, True, (40, 16), 1 << 30),
-            (True, False, (18, 8), 1 << 30),
-            (True, True, (20, 8), 20 * 4096),
+        for cuts, faults, blocks, limit, around_ms in (
+            (False, False, (64, 16), 1 << 30, 300),
+            (False, True, (40, 16), 1 << 30, 300),
+            (True, False, (18, 8), 1 << 30, 300),
+            (True, True, (20, 8), 20 * 4096, 300),
+            (False, False, (8, 4), 1 << 30, 1 << 28),
+            (True, True, (12, 8), 18 * 4096, 1 << 28),
         ):
-            walk = Walk(seed, cuts, faults, blocks, limit)
+            walk = Walk(seed, cuts, faults, blocks, limit, around_ms)
             try:
                 walk.run(STEPS)
             except Exception:
                 print("seed", seed, "cuts", cuts, "faults", faults, "blocks", blocks)
                 raise
-            key = "%s cuts %s faults" % (cuts, faults)
+            key = "%s cuts %s faults %s" % (cuts, faults, blocks)
             tally = most.setdefault(key, [0] * 6)
             for i, value in enumerate((walk.made, walk.missing, walk.counted, walk.allowed, walk.again, walk.kept)):
                 tally[i] += value

@@ -1,7 +1,6 @@
 """Makes messages of what waits in the logs: durable records first, then the stream, oldest first."""
 
-from binascii import crc32
-
+from outbox.configs import UNKNOWN, Configs, signature
 from outbox.durable import RECORD_MOST
 from outbox.reader import LEAD, Reader
 from outbox.record import CONFIG, EVENT, FRAME, METER, RECORD, UNTIMED, get_u32, shift
@@ -14,12 +13,6 @@ _PASSED, _TAKEN, _AGAIN, _STOP = range(4)
 _MSG_TQ = 10  # byte of a frame whose low 4 bits are F while the time is not known (Table 6)
 
 
-def signature(buf, off, size):
-    """A number that tells CFG-2 frames apart: of their bytes without SOC, FRACSEC and CHK."""
-    view = memoryview(buf)
-    return crc32(view[off + 14 : off + size - 2], crc32(view[off : off + 6]))
-
-
 class _Flight:
     """A message on its way: token (0: acknowledged), where its reader stood before it, what it carries."""
 
@@ -28,6 +21,8 @@ class _Flight:
         self.reader = reader
         self.state = state
         self.records = records
+        self.number = reader.number if reader else 0  # in which segment, and where
+        self.at = reader.at - 1 if reader else 0
         self.ram = ram  # the record, if it was one that is in RAM only
 
 
@@ -54,10 +49,8 @@ class Backlog:
         self._durable_log = durable
         self._durable = Reader(durable, self.buf)
         self._stream = Reader(stream, self.buf)
-        self._live = self._announced = self._stream.config = signature(live_config, 0, len(live_config))
-        self._restamp = restamp
-        self._stamper = None
-        self._stamper_of = None  # the signature of its configuration
+        self._live = self._announced = signature(live_config, 0, len(live_config))
+        self._configs = Configs(self._stream, boots.boot, restamp, self.most)
         self._flights = []
         self.token = -1
         self.size = self.records = 0
@@ -137,9 +130,7 @@ class Backlog:
         """Put the record that was just read into the message: _TAKEN. _PASSED: it is not wanted; _STOP: it must
         wait; _AGAIN: it must be loaded again."""
         if kind == CONFIG:
-            if reader.size <= self.most:
-                reader.described = reader.mark
-                reader.config = signature(self.buf, reader.off, reader.size)
+            self._configs.note()
             return _PASSED
         if kind != FRAME and kind != UNTIMED:
             return _PASSED
@@ -148,6 +139,17 @@ class Backlog:
         seq = (get_u32(reader.context, 4) & 0x1FF) << 20 | number
         if reader.boot == self._boots.boot and self._log.forget(seq):
             return _PASSED
+        if reader.config is None:
+            if reader.boot == self._boots.boot:
+                reader.config = self._live
+            elif self.records:
+                return _STOP
+            else:
+                self._configs.look()
+                return _AGAIN
+        if reader.config == UNKNOWN:
+            self._log.corrupt += 1
+            return _PASSED
         if reader.config != self._announced:
             return _STOP
         if kind == UNTIMED:
@@ -155,12 +157,12 @@ class Backlog:
             if not offset:
                 if hold and reader.boot == self._boots.boot:
                     return _STOP
-            elif self._stamper_of != reader.config:
+            elif not self._configs.is_loaded():
                 if self.records:
                     return _STOP
-                self._prepare(reader)
+                self._configs.load_stamper()
                 return _AGAIN
-            elif self._stamper and self._stamper.move(buf, reader.off, offset):
+            elif self._configs.stamper and self._configs.stamper.move(buf, reader.off, offset):
                 kind = FRAME
         size = reader.size + (_ENTRY if kind == UNTIMED else 0)
         if not self.records:
@@ -200,36 +202,18 @@ class Backlog:
         shift(buf, to, reader.off, reader.size)
         self.size = to + reader.size
 
-    def _load_config(self, reader):
-        """Bring the CONFIG that holds at the cursor to the front of the buffer: its bytes, 0 if it is not there."""
-        n = self._log.read(reader.number, reader.described, self.buf)
-        size = (self.buf[0] & 15) << 8 | self.buf[1]
-        if n < RECORD + size or signature(self.buf, RECORD, size) != reader.config:
-            return 0
-        shift(self.buf, 0, RECORD, size)
-        return size
-
-    def _prepare(self, reader):
-        """What re-stamps the frames of this configuration."""
-        self._stamper = None
-        size = self._load_config(reader)
-        if size:
-            try:
-                self._stamper = self._restamp(bytes(memoryview(self.buf)[:size]))
-            except ValueError:
-                pass
-        self._stamper_of = reader.config
-
     def _announce(self, reader, state):
+        """The message that says how the frames behind it are to be read."""
+        configs = self._configs
         offset = self._boots.offset(reader.boot)
-        if offset and self._stamper_of != reader.config:
-            self._prepare(reader)
+        if offset and not configs.is_loaded():
+            configs.load_stamper()
         self._announced = reader.config
-        size = self._load_config(reader)
+        size = configs.load()
         if not size:
             return 0
-        if offset and self._stamper and self.buf[_MSG_TQ] & 15 == 15:
-            self._stamper.move_config(self.buf, 0, offset)
+        if offset and configs.stamper and self.buf[_MSG_TQ] & 15 == 15:
+            configs.stamper.move_config(self.buf, 0, offset)
         return self._send(CONFIG, size, reader, state, 0)
 
     # -- acknowledgements ---------------------------------------------------------------------------------
@@ -256,7 +240,7 @@ class Backlog:
                 if flight.token:
                     log.free(flight.state[0], flight.state[1])
                     return
-                log.acked(flight.state[0], flight.state[1], flight.records)
+                log.acked(flight.number, flight.at, flight.records)
                 self._flights.remove(flight)
         log.free(position.number, position.at)
 

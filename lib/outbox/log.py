@@ -148,6 +148,14 @@ class Log:
         """Fill buf from a position on; the bytes read."""
         return self.storage.read(self.name(number), at, buf)
 
+    def blocks_on_flash(self):
+        """(number, at) of each block that has been written."""
+        for number, size in zip(self._numbers, self._sizes):
+            i = 0
+            while i < 8 and STARTS[i] < size:
+                yield number, STARTS[i]
+                i += 1
+
     # -- what is no longer wanted -------------------------------------------------------------------------
 
     def acked(self, number, at, records):

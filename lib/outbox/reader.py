@@ -13,7 +13,7 @@ class Reader:
 
     After `next` has given a kind: its payload is buf[off:off + size], its place in the file `mark`; `boot` and
     `context` belong to it. Setting `at` to `mark` gives it back; what follows must be loaded again then.
-    described: where the CONFIG stands that was noted last, and `config` what the owner noted of it.
+    config, described: what the owner noted of the CONFIG of this boot, and where it stands; None: not met yet.
     """
 
     def __init__(self, log, buf):
@@ -24,8 +24,7 @@ class Reader:
         self._try = bytearray(CONTEXT)
         self.boot = 0
         self.off = self.size = self.mark = 0
-        self.described = 0
-        self.config = None
+        self.described = self.config = None
         self._first = self._p = self._n = self._end = 0  # where parsing began, is, ends; the block's end
         self._gap = 0  # 1: bytes that are no record were met, 2: and they were not zero
         self._far = (0, -1)  # no place up to here is counted as corrupt again
@@ -35,15 +34,18 @@ class Reader:
         return self.number, self.at, bytes(self.context), self.described, self.config
 
     def restore(self, state):
-        self.number, self.at, context, self.described, self.config = state
-        self._enter(context)
+        self._enter(state[2])
+        self.number, self.at, _, self.described, self.config = state
         self._gap = 0
 
     def _enter(self, context):
         """The context from here on."""
         for i in range(CONTEXT):
             self.context[i] = context[i]
-        self.boot = get_u32(context, 0)
+        boot = get_u32(context, 0)
+        if boot != self.boot:
+            self.boot = boot
+            self.described = self.config = None
 
     def more(self):
         """Whether `load` would find anything. Allocates nothing."""

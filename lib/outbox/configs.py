@@ -1,0 +1,86 @@
+"""Which CFG-2 frame describes the frames at a reader's cursor, and what moves these in time."""
+
+from binascii import crc32
+
+from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, RECORD, crc, get_u32, is_head, shift
+
+UNKNOWN = -1  # in place of a signature: there is none to be found
+
+
+def signature(buf, off, size):
+    """A number that tells CFG-2 frames apart: of their bytes without SOC, FRACSEC and CHK."""
+    view = memoryview(buf)
+    return crc32(view[off + 14 : off + size - 2], crc32(view[off : off + 6]))
+
+
+class Configs:
+    """reader: of the stream log, at most `most` bytes of a CONFIG are taken. boot: the present one.
+
+    A reader's `config` is the signature of the CFG-2 frame of the boot that it is in, `described` its place.
+    restamp: see Backlog. stamper: what it made, None if it could not; for the configuration that `is_loaded`.
+    """
+
+    def __init__(self, reader, boot, restamp, most):
+        self._reader = reader
+        self._log = reader.log
+        self._boot = boot
+        self._restamp = restamp
+        self._most = most
+        self.stamper = None
+        self._stamper_of = None  # the signature of its configuration
+
+    def note(self):
+        """The reader has just met a CONFIG."""
+        reader = self._reader
+        if reader.size <= self._most:
+            reader.described = reader.number, reader.mark
+            reader.config = signature(reader.buf, reader.off, reader.size)
+
+    def look(self):
+        """The reader met none, so it rotted: look for another copy, which other blocks may begin with."""
+        reader, buf = self._reader, self._reader.buf
+        context = bytearray(CONTEXT)
+        reader.config = UNKNOWN
+        for number, at in self._log.blocks_on_flash():
+            try:
+                self._log.read(number, at, buf)
+            except OSError:
+                continue
+            if is_head(buf, 0, context) and get_u32(context, 0) == reader.boot and buf[BLOCK_HEAD] >> 4 == CONFIG:
+                size = (buf[BLOCK_HEAD] & 15) << 8 | buf[BLOCK_HEAD + 1]
+                if size <= self._most and crc(buf, BLOCK_HEAD, context, 0):
+                    reader.described = number, at + BLOCK_HEAD
+                    reader.config = signature(buf, BLOCK_HEAD + RECORD, size)
+                    return
+
+    def load(self):
+        """Bring the CFG-2 frame to the front of the reader's buffer: its bytes; 0 if it cannot be had any more."""
+        reader, buf = self._reader, self._reader.buf
+        if reader.boot == self._boot:
+            size = len(self._log.config)
+            buf[:size] = self._log.config
+            return size
+        try:
+            n = self._log.read(reader.described[0], reader.described[1], buf)
+            size = (buf[0] & 15) << 8 | buf[1]
+            if n >= RECORD + size and signature(buf, RECORD, size) == reader.config:
+                shift(buf, 0, RECORD, size)
+                return size
+        except OSError:
+            pass
+        reader.config = UNKNOWN
+        return 0
+
+    def is_loaded(self):
+        """Whether `stamper` is for the frames at the cursor; if not, `load_stamper()`, which uses the buffer."""
+        return self._stamper_of == self._reader.config
+
+    def load_stamper(self):
+        self.stamper = None
+        size = self.load()
+        if size:
+            try:
+                self.stamper = self._restamp(bytes(memoryview(self._reader.buf)[:size]))
+            except ValueError:
+                pass
+        self._stamper_of = self._reader.config
