@@ -200,8 +200,8 @@ def test_no_way_in(mosquitto_factory, tmp_path):
             assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("persistent, status", [(True, 0), pytest.param(False, 1, marks=pytest.mark.torture)])
-def test_crash(tmp_path, persistent, status):
+@pytest.mark.parametrize("persistent", [True, pytest.param(False, marks=pytest.mark.torture)])
+def test_crash(tmp_path, persistent):
     """The broker killed when the doctor asks for it: with persistence all is there, without nothing."""
     with Broker(tmp_path, persistent) as broker:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -216,7 +216,10 @@ def test_crash(tmp_path, persistent, status):
         finally:
             process.kill()
             process.wait()
-    assert process.returncode == status, err
-    lost, _, acknowledged = json.loads(out)["findings"][0]["found"].split()[:3]
-    assert int(acknowledged) >= 100
-    assert int(lost) <= 1 if persistent else lost == acknowledged
+    assert process.returncode in (0, 1), err
+    lost, _, acknowledged = map(int, json.loads(out)["findings"][0]["found"].replace("of", "0").split()[:3])
+    assert acknowledged >= 100 and process.returncode == (lost > 0)
+    if persistent:
+        assert lost <= 10  # those whose PUBACK left just before the save
+    else:
+        assert lost == acknowledged
