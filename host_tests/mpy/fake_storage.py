@@ -183,6 +183,7 @@ class Node:
         slot_size=SIZE,
     ):
         cfg = cfg or config()
+        self.storage = storage
         self.ring = Ring(slots, slot_size)
         self.stream = StreamLog(storage, blocks[0], cfg)
         self.durable = DurableLog(storage, blocks[1])

@@ -205,11 +205,10 @@ class Outbox:
             if self._again != self._again_end:
                 seq = self._again
                 at = seq & (ring.slots - 1)
-                if not ring.marks[at] & AGAIN or (ring.written - seq) & SEQS >= ring.slots:
-                    self._again = (seq + 1) & SEQS
-                    continue
-                if self._put(seq):
+                wanted = ring.marks[at] & AGAIN and (ring.written - seq) & SEQS < ring.slots
+                if not wanted or self._put(seq):
                     ring.marks[at] &= ~AGAIN
+                    self._again = (seq + 1) & SEQS
                     continue
             elif not self._due():
                 return False

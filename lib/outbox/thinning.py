@@ -46,7 +46,7 @@ class Thinning:
 
     def trigger(self, now, oldest):
         """Something happened at `now` (ticks). oldest: ticks of the oldest record that is still to be judged."""
-        to = (now + self._around_ms) & TICKS
+        to = (now - _HALF + self._around_ms - _HALF) & TICKS  # never beyond 30 bits on the way
         if not self._full or (self._to_ms - oldest) & TICKS >= _HALF:
             self._from_ms = (now - self._around_ms) & TICKS
         self._to_ms = to
