@@ -9,7 +9,7 @@ _FORMAT = {"int16-polar": 1, "int16-rectangular": 0, "float32-polar": 0x0B, "flo
 
 
 def framing(measurement, source, clock):
-    """(DataWriter, bytes of the CFG-2 frame, FRACSEC counts between frames) for a source's channels.
+    """(DataWriter, bytes of the CFG-2 frame, FRACSEC counts between frames, the channel of FREQ) for a source.
 
     PHUNIT is chosen so that a full-scale sine nearly fills the integer; it is a whole number of 10^-5 V or A,
     and the writer divides by just that. TIME_BASE is a multiple of the rate, so that every stamp is exact.
@@ -46,4 +46,4 @@ def framing(measurement, source, clock):
     time_base = 1000000 // rate * rate
     sec, _ = clock.next_second()
     frame = Config(measurement["idcode"], [pmu], rate, time_base=time_base, soc=sec + (1 << 31), tq=clock.tq)
-    return writer, frame.encode(), time_base // rate
+    return writer, frame.encode(), time_base // rate, first

@@ -1,4 +1,4 @@
-"""Keeps one session with the broker and moves records from the outbox through it."""
+"""Keeps one session with a broker and moves records from the outbox through it."""
 
 import asyncio
 from time import ticks_add, ticks_diff, ticks_ms
@@ -6,14 +6,17 @@ from time import ticks_add, ticks_diff, ticks_ms
 from firmware.dial import Unreachable
 from firmware.session import CLOSED, OPEN
 from mqtt.window import FREE
+from outbox.record import TICKS
 
 
 class Link:
     """Sends what the outbox offers, live topic first in line; never waits for the network.
 
-    session: Session. outbox: a Ring. retry: mqtt.retry.Retry. broker: (host, port, tls).
-    live: Publish packet of the PMU topic. config_frame: the CFG-2 bytes, retained there at every connection.
-    status: `packet` (a Publish) and `payload(state)` of the STATUS topic. command_topic: subscribed, or None.
+    session: Session. outbox: an Outbox. follow: FollowUp, which sends what waited. retry: mqtt.retry.Retry.
+    brokers: Brokers. tls: bool. live: Publish packet of the PMU topic. config_frame: the CFG-2 bytes, retained
+    there at every connection. status: `packet` (a Publish) and `payload(state)` of the STATUS topic.
+    command_topic: subscribed, or None. again_ms: so much of what a broker had acknowledged before it ended
+    is sent again: it says PUBACK before it has saved.
     log: `log(text)`.
 
     `pump()` does what can be done now: the meter calls it for each frame, `run()` in between.
@@ -21,20 +24,40 @@ class Link:
 
     _POLL_MS = 10  # how long an acknowledgement may lie unread
     _BUSY_MS = 2  # the same while records wait for room in the window
+    _NEXT_MS = 50  # until the next broker of several is tried
 
-    def __init__(self, session, outbox, retry, broker, live, config_frame, status, command_topic, log):
+    def __init__(
+        self,
+        session,
+        outbox,
+        follow,
+        retry,
+        brokers,
+        tls,
+        live,
+        config_frame,
+        status,
+        command_topic,
+        again_ms,
+        log,
+    ):
         self.session = session
         self.outbox = outbox
+        self.follow = follow
+        self.brokers = brokers
         self._retry = retry
-        self._broker = broker
+        self._tls = tls
         self._live = live
         self._config_frame = config_frame
         self._status = status
         self._command_topic = command_topic
+        self._again_ms = again_ms
         self._log = log
-        self._due_ms = self._failed_ms = ticks_ms()
+        self.on_connected = None  # called at each connection, before anything is sent
+        self._due_ms = self._failed_ms = self._lost_ms = ticks_ms()
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
         self._down = True
+        self._told = {}  # by broker: the error that was logged
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
         self.connections = 0
@@ -43,7 +66,7 @@ class Link:
     async def run(self):
         while True:
             wait_ms = 0 if self.pump() else self._POLL_MS
-            if wait_ms and self.session.state == OPEN and self.outbox.sent != self.outbox.written:
+            if wait_ms and self.session.state == OPEN and self.outbox.ring.sent != self.outbox.ring.written:
                 wait_ms = self._BUSY_MS
             await asyncio.sleep_ms(wait_ms)
 
@@ -51,16 +74,22 @@ class Link:
         """Connect, read, write as far as possible without waiting; True if anything moved."""
         now = ticks_ms()
         session = self.session
+        if self.outbox.tend(now & TICKS):
+            now = ticks_ms()  # the flash took its time
         if session.state == CLOSED:
             return self._reconnect(now)
         moved = session.step(now)
         if session.state == OPEN:
             if self._down:
-                self._welcome()
+                self._welcome(now)
             if self._asked and self.report("online"):
                 self._asked = False
             while session.ready() and self._send(now):
                 moved = True
+            if self.brokers.look(now) and self.report("moved"):
+                session.leave(now)
+                self.brokers.first()
+                self._due_ms = now
         return moved
 
     def _reconnect(self, now):
@@ -69,8 +98,7 @@ class Link:
             self._lost(now)
         if ticks_diff(now, self._due_ms) < 0:
             return False
-        host, port, tls = self._broker
-        session.open(host, port, tls, now)
+        session.open(self.brokers.host, self.brokers.port, self._tls, now)
         return True
 
     def _lost(self, now):
@@ -78,29 +106,49 @@ class Link:
         session = self.session
         error = session.error
         since_ms = now
-        if isinstance(error, Unreachable):
+        if error is None:  # left for the first broker
+            wait_ms = 0
+        elif isinstance(error, Unreachable):
             wait_ms = self._retry.network_failed(ticks_diff(now, self._failed_ms) if self._down else 0)
             if self._down:
                 since_ms = session.tried_ms  # what was spent waiting for an answer counts
         else:
             wait_ms = self._retry.broker_failed(session.lived_ms)
-        text = str(error)
-        if text != self.last_error or not self._down:
-            self._log(
-                "broker %s:%d: %s; next try in %d ms" % (self._broker[0], self._broker[1], text, wait_ms)
-            )
-        self.last_error = text
+        if error:
+            self._explain(str(error), wait_ms)
+            if not self.brokers.failed():
+                wait_ms = self._NEXT_MS
+        if not self._down:
+            self.follow.lost()
+            self._lost_ms = now
+            if self._again_ms and not isinstance(error, Unreachable):  # the broker may have died, and forgotten
+                self.outbox.again(now & TICKS, self._again_ms)
         session.error = None
         self._down = True
         self._failed_ms = now
         self._due_ms = ticks_add(since_ms, wait_ms)
 
-    def _welcome(self):
+    def _explain(self, text, wait_ms):
+        """To the log, when it is not what that broker's last trouble was."""
+        broker = str(self.brokers)
+        if self._told.get(broker) != text or not self._down:
+            self._log("broker %s: %s; next try in %d ms" % (broker, text, wait_ms))
+            self._told[broker] = text
+        self.last_error = text
+
+    def _welcome(self, now):
         self._down = False
+        self._told.clear()
         self._retry.connected()
-        self._greeting = 2
+        self.brokers.connected(now)
+        self._log("broker %s: connected" % self.brokers)
+        if self._again_ms and self.connections and not self.session.present:
+            self.outbox.again(now & TICKS, ticks_diff(now, self._lost_ms) + self._again_ms)
         self.connections += 1
-        self._log("broker %s:%d: connected" % self._broker[:2])
+        if self.on_connected:
+            self.on_connected()
+        self._greeting = 2
+        self.follow.connected(now)
         if self._command_topic:
             self.session.subscribe(self._command_topic)
 
@@ -118,21 +166,30 @@ class Link:
         pid = session.window.resend()
         if pid:
             seq = session.window.seq
-            if seq != FREE and outbox.holds(seq):
+            if outbox.holds(seq):
                 session.resend(self._live, outbox.buf, outbox.off(seq), outbox.size(seq), pid, now)
             else:
-                session.window.close(pid)
+                session.window.close(pid)  # it went to flash, and follows from there
             return True
-        seq = -1 if session.window.full() else outbox.next()
-        if seq < 0:
+        if session.window.full():
             return False
+        seq = outbox.next()
+        if seq < 0:
+            return self.follow.send(session, now)
         session.send(self._live, outbox.buf, outbox.off(seq), outbox.size(seq), seq, now)
         return True
 
+    def announce(self, config_frame):
+        """A CFG-2 of other bytes holds from now on."""
+        self._config_frame = config_frame
+        self._greeting = 2
+
     def acked(self, seq):
-        """The session's word that the broker has a record."""
-        if seq != FREE:
+        """The session's word that the broker has a record, or a message of several."""
+        if seq >= 0:
             self.outbox.ack(seq)
+        elif seq != FREE:
+            self.follow.acked(seq)
 
     def report(self, state):
         """Publish STATUS, retained, if the connection is free for it: whether it was."""
@@ -154,7 +211,7 @@ class Link:
             self.unknown_commands += 1
 
     async def drain(self, most_ms):
-        """Wait until the outbox is empty, STATUS "stopped" included, or most_ms have passed."""
+        """Wait until RAM is empty, STATUS "stopped" included, or most_ms have passed."""
         end_ms = ticks_add(ticks_ms(), most_ms)
         told = False
         while ticks_diff(end_ms, ticks_ms()) > 0:

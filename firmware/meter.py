@@ -1,21 +1,25 @@
-"""Turns sample blocks into data frames in the outbox."""
+"""Turns sample blocks into data frames in the outbox, and into energy."""
 
 import asyncio
+from time import ticks_ms
+
+from outbox.record import FRAME, TICKS, UNTIMED
 
 
 class Meter:
     """Measures for as long as its source gives samples.
 
     source: `due_ms()` until the next block is ready, `fill()` and the block it describes (see the board).
-    estimator, writer: phasor.Estimator and c37118.DataWriter that share their values. outbox: a Ring.
+    estimator, writer: phasor.Estimator and c37118.DataWriter that share their values. outbox: an Outbox.
     clock: `tq` (time quality byte) and `stat` (STAT bits of time), kept up to date by the board.
     fracsec: TIME_BASE counts per frame. stat: STAT bits of this node, such as test mode.
+    watchers: energy.Registers and phasor.Trigger, or None; they see each frame's values.
     on_frame: called after each frame.
 
     From a block to the committed frame nothing is allocated.
     """
 
-    def __init__(self, source, estimator, writer, outbox, clock, fracsec, stat, on_frame):
+    def __init__(self, source, estimator, writer, outbox, clock, fracsec, stat, on_frame, registers, trigger):
         self._source = source
         self._estimator = estimator
         self._writer = writer
@@ -24,7 +28,10 @@ class Meter:
         self._fracsec = fracsec
         self._stat = stat
         self._on_frame = on_frame
+        self._registers = registers
+        self._trigger = trigger
         self.frames = 0
+        self.triggers = 0
 
     async def run(self):
         """Until the source ends."""
@@ -53,10 +60,19 @@ class Meter:
     def _frame(self, sec, frame):
         outbox = self._outbox
         clock = self._clock
+        stat = self._stat | clock.stat
+        now = ticks_ms() & TICKS
+        if self._registers:
+            self._registers.add()
+        if self._trigger:
+            bits = self._trigger.check()
+            if bits:
+                stat |= bits
+                outbox.trigger(now)
+                if self._trigger.begun:
+                    self.triggers += 1
         off = outbox.pend()
-        size = self._writer.write(
-            outbox.buf, off, sec, frame * self._fracsec, clock.tq, self._stat | clock.stat
-        )
-        outbox.commit(size)
+        size = self._writer.write(outbox.buf, off, sec, frame * self._fracsec, clock.tq, stat)
+        outbox.commit(size, FRAME if self._source.timed else UNTIMED, now)
         self.frames += 1
         self._on_frame()

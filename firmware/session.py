@@ -54,13 +54,13 @@ class Session(MQTTClient):
     sign of the broker makes it ping, one and a half ends the connection. max_packet: largest packet taken.
 
     `open` begins; `step(now_ms)` goes on and returns True if it read or wrote. `state` is one of the four
-    above; back at CLOSED, `error` is why and `lived_ms` how long it was OPEN; `acked(seq)` is called for
-    each PUBACK, the callback of `set_callback` as cb(topic, payload) for each message.
+    above; back at CLOSED, `error` is why and `lived_ms` how long it was OPEN; `on_acked(seq)` is called
+    for each PUBACK, the callback of `set_callback` as cb(topic, payload) for each message.
     Counters: acknowledged, again (sent with DUP), late (PUBACKs that came twice), faults (protocol errors).
     """
 
     def __init__(
-        self, client_id, net, acked, user=None, password=None, keepalive_s=10, window=32, max_packet=1024
+        self, client_id, net, user=None, password=None, keepalive_s=10, window=32, max_packet=1024
     ):
         super().__init__(client_id, None, 1, user, password, keepalive_s)
         self.window = Window(window)
@@ -68,7 +68,7 @@ class Session(MQTTClient):
         self._tls = False
         self._dial = Dial(net)
         self._tcp = None  # the socket beneath TLS
-        self._acked = acked
+        self.on_acked = None
         self._inbound = Inbound(max_packet, self._packet)
         self._chunk = bytearray(128)
         self._pen = _Pen()
@@ -303,4 +303,4 @@ class Session(MQTTClient):
             return
         self._progress_ms = self._heard_ms
         self.acknowledged += 1
-        self._acked(seq)
+        self.on_acked(seq)

@@ -3,17 +3,32 @@
 import json
 from time import ticks_add, ticks_diff, ticks_ms
 
+_OUTBOX = (
+    "storage",
+    "flash_waiting",
+    "flash_percent",
+    "flash_writes",
+    "durable_waiting",
+    "spilled",
+    "thinned",
+    "dropped",
+    "corrupt",
+    "loss_most",
+)
+
 
 class Status:
     """packet: the Publish of the STATUS topic. `payload(state)` gives the JSON as bytes.
 
-    Numbers only, cumulative since the start; `heap_free` is the least seen at a STATUS.
+    Numbers only, cumulative since the start; `heap_free` is the least seen at a STATUS, `loss_most` the stream
+    records that a power cut can cost.
     """
 
-    def __init__(self, packet, board, idcode):
+    def __init__(self, packet, board, idcode, boot):
         self.packet = packet
         self._board = board
         self._idcode = idcode
+        self._boot = boot
         self._uptime_s = 0
         self._since_ms = ticks_ms()
         self._heap_free = None
@@ -32,27 +47,32 @@ class Status:
     def payload(self, state):
         self.sample()
         clock = self._board.clock
-        outbox, session = self.link.outbox, self.link.session
-        return json.dumps(
-            {
-                "state": state,
-                "board": self._board.name,
-                "idcode": self._idcode,
-                "uptime_s": self._uptime_s,
-                "heap_free": self._heap_free,
-                "time_quality": clock.tq,
-                "frames": self.meter.frames,
-                "skipped": self.estimator.skipped,
-                "gaps": self.estimator.gaps,
-                "lost_blocks": self._board.source.lost_blocks,
-                "waiting": len(outbox),
-                "waiting_most": outbox.high_water,
-                "dropped": outbox.dropped,
-                "acknowledged": session.acknowledged,
-                "sent_again": session.again,
-                "late_pubacks": session.late,
-                "protocol_errors": session.faults,
-                "connections": self.link.connections,
-                "last_error": self.link.last_error,
-            }
-        ).encode()
+        link = self.link
+        outbox, session = link.outbox, link.session
+        fields = {
+            "state": state,
+            "board": self._board.name,
+            "idcode": self._idcode,
+            "boot": self._boot,
+            "uptime_s": self._uptime_s,
+            "heap_free": self._heap_free,
+            "time_known": clock.known,
+            "time_quality": clock.tq,
+            "frames": self.meter.frames,
+            "skipped": self.estimator.skipped,
+            "gaps": self.estimator.gaps,
+            "lost_blocks": self._board.source.lost_blocks,
+            "triggers": self.meter.triggers,
+            "waiting": len(outbox),
+            "waiting_most": outbox.ring.high_water,
+            "broker": str(link.brokers),
+            "acknowledged": session.acknowledged,
+            "sent_again": session.again,
+            "late_pubacks": session.late,
+            "protocol_errors": session.faults,
+            "connections": link.connections,
+            "last_error": link.last_error,
+        }
+        for name in _OUTBOX:
+            fields[name] = getattr(outbox, name)
+        return json.dumps(fields).encode()

@@ -1,4 +1,7 @@
-"""The whole meter in the heap of a board: from .mpy files, on the 32-bit port, and only what its role uses."""
+"""The whole meter in the heap of a board: from .mpy files, on the 32-bit port, and only what its role uses.
+
+Free on a Pico W, with nothing frozen into its firmware: 194 KiB beside Wi-Fi, 169 KiB with a TLS session, too.
+"""
 
 import json
 
@@ -11,13 +14,13 @@ from size import stage
 NEVER_STAY = {  # used once, or by other configurations
     "settings.schema",
     "firmware.framing",
+    "firmware.wiring",
     "c37118.config",
     "c37118.frame",
     "c37118.data",
     "c37118.decode",
     "c37118.splitter",
     "c37118.command",
-    "phasor.rectangular",
     "tls",
 }
 
@@ -40,6 +43,7 @@ def configuration(tmp_path, broker_port, source):
                 "broker": {"host": "127.0.0.1", "port": broker_port},
                 "measurement": {"idcode": 1},
                 "source": source,
+                "outbox": {"folder": str(tmp_path / "flash")},
                 "status_s": 1,
             }
         )
@@ -75,17 +79,17 @@ def recording(shared, tmp_path):
     return {"kind": "replay", "file": str(path)}
 
 
-def test_the_meter_lives_in_128_kib(staged, mosquitto, tmp_path):
-    lives_in("128k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
+def test_the_meter_lives_in_168_kib(staged, mosquitto, tmp_path):
+    lives_in("168k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
 
 
-def test_the_meter_replaying_a_recording_lives_in_128_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("128k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_the_meter_replaying_a_recording_lives_in_184_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("184k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 @pytest.mark.torture
-def test_a_minute_in_128_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("128k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_a_minute_in_184_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("184k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["synthetic", "replay"])
@@ -93,7 +97,7 @@ def test_a_role_keeps_only_what_it_uses(shared, staged, tmp_path, kind):
     source = {"kind": "synthetic"} if kind == "synthetic" else recording(shared, tmp_path)
     done = run(staged, "host_tests/mpy/node_modules.py", configuration(tmp_path, 1, source), heapsize="300k")
     assert done.returncode == 0, done.stderr
-    modules = set(json.loads(done.stdout)["modules"])
+    modules = set(json.loads(done.stdout.splitlines()[-1])["modules"])
     other = {"synthetic": "boards.unix.replay", "replay": "boards.unix.synthetic"}[kind]
     assert not modules & (NEVER_STAY | {other}), modules & NEVER_STAY
     assert {"phasor.kernel", "c37118.writer", "firmware.session", f"boards.unix.{kind}"} <= modules

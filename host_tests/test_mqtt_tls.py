@@ -109,7 +109,7 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
 def test_a_ca_that_is_none_is_said_at_the_start(mpy, tmp_path):
     (tmp_path / "broken.pem").write_text("this is no certificate")
     for name, words in (("absent.pem", "cannot be read"), ("broken.pem", "holds no certificate")):
-        done = mpy("-c", "from boards.unix.board import Network; Network('%s')" % (tmp_path / name))
+        done = mpy("-c", "from boards.unix.network import Network; Network('%s')" % (tmp_path / name))
         assert f"ValueError: broker.ca: {tmp_path / name} {words}" in done.stderr
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from c37118.frame import CFG2, DATA, kind_of
 from gridmote.processes import gridmote
-from gridmote.rawframe import identity
+from gridmote.rawframe import identity, whole_frames
 from host_tests.conftest import ROOT
 from host_tests.test_recording import files
 from settings.schema import check
@@ -149,9 +149,9 @@ class Listener:
     def _message(self, client, userdata, message):
         if "/STATUS/" in message.topic:
             self.status = json.loads(message.payload)
-        else:
-            kind = kind_of(message.payload)
-            {DATA: self.frames, CFG2: self.configs}[kind].append(message.payload)
+        elif "/PMU" in message.topic:
+            for frame in whole_frames(message.payload):
+                {DATA: self.frames, CFG2: self.configs}[kind_of(frame)].append(frame)
 
     def wait(self, condition):
         end = time.monotonic() + WAIT_S

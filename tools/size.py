@@ -32,9 +32,8 @@ def sources(root=ROOT, board="unix"):
         for path in sorted(folder.rglob("*.py"))
         if path.name not in CPYTHON_ONLY
     }
-    package = root / "boards/__init__.py"
-    if package.exists():
-        found["boards/__init__.py"] = package
+    for path in sorted((root / "boards").glob("*.py")):  # what all boards share
+        found[f"boards/{path.name}"] = path
     return found
 
 

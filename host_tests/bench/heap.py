@@ -31,6 +31,7 @@ def configuration(folder, port):
         "broker": {"host": "127.0.0.1", "port": port},
         "measurement": {"idcode": 1},
         "source": {"kind": "synthetic"},
+        "outbox": {"folder": str(folder / "flash")},
     }
     path.write_text(json.dumps(config))
     return path
@@ -43,7 +44,7 @@ def run(folder):
         publish = Port("micropython32")("host_tests/mpy/node_publish_heap.py", broker.port, 1000, 200)
         found = json.loads(publish.stdout)
         config = configuration(folder, broker.port)
-        low, high = 48, 160  # KiB: too little, enough
+        low, high = 96, 224  # KiB: too little, enough
         while high - low > _STEP_KIB:
             middle = (low + high) // 2 // _STEP_KIB * _STEP_KIB
             if meter_runs(folder / "x86", config, middle):

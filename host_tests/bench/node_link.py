@@ -43,30 +43,36 @@ class Network:
 
 
 def make_link(host, port, window):
+    from plain_outbox import follow_up, plain_outbox
+
+    from firmware.brokers import Brokers
     from firmware.link import Link
     from firmware.session import Session
     from mqtt.publish import Publish
     from mqtt.retry import Retry
-    from outbox.ring import Ring
 
-    ring = Ring(1024, 52)
-    session = Session(b"bench", Network(), lambda seq: link.acked(seq), window=window)
+    outbox = plain_outbox(1024, 52, window)
+    net = Network()
+    session = Session(b"bench", net, window=window)
     retry = Retry(lambda n: random.getrandbits(16) % n)
-    link = Link(session, ring, retry, (host, port, False), Publish(TOPIC, 52), b"C", Status(), None, print_error)
-    return link, ring
+    follow, brokers = follow_up(outbox, b"bench/"), Brokers(net, [(host, port)], 60000)
+    live = Publish(TOPIC, 52)
+    link = Link(session, outbox, follow, retry, brokers, False, live, b"C", Status(), None, 5000, print_error)
+    session.on_acked = link.acked
+    return link, outbox
 
 
 def print_error(text):
     print(text, file=sys.stderr)
 
 
-def put(ring, record):
-    off = ring.pend()
-    ring.buf[off : off + len(record)] = record
-    ring.commit(len(record))
+def put(outbox, record):
+    off = outbox.pend()
+    outbox.buf[off : off + len(record)] = record
+    outbox.commit(len(record), 1, time.ticks_ms() & 0x3FFFFFFF)
 
 
-async def ours(link, ring, seconds, window):
+async def ours(link, outbox, seconds, window):
     record = bytes(52)
     task = asyncio.create_task(link.run())
     while not link.connections or link.session.window.open_count:
@@ -74,13 +80,13 @@ async def ours(link, ring, seconds, window):
     before = link.session.acknowledged
     begin = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), begin) < seconds * 1000:
-        while len(ring) < 2 * window:
-            put(ring, record)
+        while len(outbox) < 2 * window:
+            put(outbox, record)
         await asyncio.sleep_ms(0)
     done = link.session.acknowledged - before
     passed = time.ticks_diff(time.ticks_ms(), begin)
     task.cancel()
-    return {"acked_per_s": done * 1000 / passed, "again": link.session.again, "dropped": ring.dropped}
+    return {"acked_per_s": done * 1000 / passed, "again": link.session.again, "dropped": outbox.dropped}
 
 
 def simple(host, port, seconds):
@@ -101,15 +107,15 @@ def record_now():
     return struct.pack("<q", time.time_ns()) + bytes(44)
 
 
-async def latency(link, ring, seconds):
+async def latency(link, outbox, seconds):
     task = asyncio.create_task(link.run())
     while not link.connections:
         await asyncio.sleep_ms(1)
     for _ in range(50 * seconds):
         await asyncio.sleep_ms(20)
-        put(ring, record_now())
+        put(outbox, record_now())
         link.pump()
-    while len(ring):
+    while len(outbox):
         await asyncio.sleep_ms(5)
     task.cancel()
     return {}
@@ -132,7 +138,7 @@ if mode == "simple":
 elif mode == "tcp":
     result = tcp(host, port, seconds)
 else:
-    link, ring = make_link(host, port, window)
-    run = ours(link, ring, seconds, window) if mode == "ours" else latency(link, ring, seconds)
+    link, outbox = make_link(host, port, window)
+    run = ours(link, outbox, seconds, window) if mode == "ours" else latency(link, outbox, seconds)
     result = asyncio.run(run)
 print(json.dumps(result))

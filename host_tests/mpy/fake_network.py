@@ -2,14 +2,17 @@
 
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 
+from plain_outbox import follow_up, plain_outbox
+
 from firmware import dial as dial_module
 from firmware import link as link_module
 from firmware import session as session_module
+from firmware.brokers import Brokers
 from firmware.link import Link
 from firmware.session import CLOSED, OPEN, Session
 from mqtt.publish import Publish
 from mqtt.retry import Retry
-from outbox.ring import Ring
+from outbox.record import FRAME
 
 
 class FakeSelect:
@@ -151,29 +154,44 @@ class Node:
 
     STEP_MS = 10
 
-    def __init__(self, peer=None, window=8, slots=64, keepalive_s=10, max_packet=256, random=None):
+    def __init__(
+        self,
+        peer=None,
+        window=8,
+        slots=64,
+        keepalive_s=10,
+        max_packet=256,
+        random=None,
+        spill=False,
+        again_ms=0,
+    ):
         global node
         node = self
         self.now = 0
         self.net = FakeNet()
         self.peer = peer
         self.lines = []
-        self.ring = Ring(slots, 8)
-        self.session = Session(b"id", self.net, self.acked, None, b"", keepalive_s, window, max_packet)
+        self.outbox = plain_outbox(slots, 8, window, spill=spill)
+        self.ring = self.outbox.ring
+        self.session = Session(b"id", self.net, None, b"", keepalive_s, window, max_packet)
         self.session.set_last_will(b"a/STATUS", b"offline", True, 1)
         link_module.ticks_ms = self.ticks_ms
         dial_module.select = session_module.select = FakeSelect()
         self.link = Link(
             self.session,
-            self.ring,
+            self.outbox,
+            follow_up(self.outbox, b"a/"),
             Retry(random or (lambda n: n // 2)),
-            ("broker", 1883, None),
+            Brokers(self.net, [("broker", 1883)], 60000),
+            False,
             Publish(b"a/PMU", 64),
             b"CFG-2",
             FakeStatus(),
             b"a/CMD",
+            again_ms,
             self.lines.append,
         )
+        self.session.on_acked = self.acked
         self.session.set_callback(self.link.command)
         self.count = 0
 
@@ -191,7 +209,7 @@ class Node:
         for _ in range(n):
             off = self.ring.pend()
             self.ring.buf[off : off + 4] = self.count.to_bytes(4, "big")
-            self.ring.commit(4)
+            self.outbox.commit(4, FRAME, self.ticks_ms())
             self.count += 1
 
     def run(self, ms, each=None):

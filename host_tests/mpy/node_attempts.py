@@ -31,7 +31,7 @@ def attempt(link):
 def main(argv):
     options = dict(node_link.DEFAULTS)
     options.update(json.loads(argv[1]))
-    link, _ = node_link.build(options, lambda text: None)
+    link = node_link.build(options, lambda text: None)
     errors = []
     for turn in range(int(argv[2])):
         attempt(link)

@@ -10,7 +10,7 @@ import sys
 import time
 
 from boards.unix.board import Board
-from firmware.main import build, load
+from firmware.main import load, start
 
 config, times, block_ms = load(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 board = Board(config)
@@ -27,7 +27,8 @@ def slow_connect(host, port):
 
 
 board.network.connect = slow_connect
-meter, link, _ = build(config, board)
+node = start(config, board)
+meter, link = node.meter, node.link
 
 
 async def main():

@@ -12,12 +12,15 @@ import random
 import sys
 from time import ticks_add, ticks_diff, ticks_ms, ticks_us
 
-from boards.unix.board import Network
+from plain_outbox import follow_up, plain_outbox
+
+from boards.unix.network import Network
+from firmware.brokers import Brokers
 from firmware.link import Link
 from firmware.session import Session
 from mqtt.publish import Publish
 from mqtt.retry import Retry
-from outbox.ring import Ring
+from outbox.record import FRAME, TICKS
 
 DEFAULTS = {
     "host": "127.0.0.1",
@@ -35,6 +38,8 @@ DEFAULTS = {
     "rate": 0,
     "mark": 0,
     "settle": False,  # the first record is committed when the connection has said all it says at its begin
+    "folder": "",  # of the flash log; without, records wait in RAM
+    "again_s": 0,
     "linger_s": 0,
     "limit_s": 30,
 }
@@ -50,16 +55,13 @@ class Status:
 
 
 def build(options, log):
-    """(link, ring) as firmware/main.py wires them."""
+    """The Link as firmware/main.py wires them."""
 
-    def acked(seq):
-        link.acked(seq)
-
+    network = Network(options["ca"])
     place = "test/" + options["id"]
     session = Session(
         options["id"].encode(),
-        Network(options["ca"]),
-        acked,
+        network,
         options["user"].encode() if options["user"] else None,
         options["password"].encode(),
         options["keepalive_s"],
@@ -68,34 +70,45 @@ def build(options, log):
     )
     status = Status((place + "/STATUS").encode())
     session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
-    ring = Ring(options["slots"], options["size"])
+    outbox = plain_outbox(
+        options["slots"],
+        options["size"],
+        options["window"],
+        options["folder"],
+        spill=bool(options["folder"]),
+    )
     link = Link(
         session,
-        ring,
-        Retry(lambda n: random.getrandbits(16) % n),
-        (options["host"], options["port"], bool(options["ca"])),
+        outbox,
+        follow_up(outbox, (place + "/").encode()),
+        Retry(random.randrange),
+        Brokers(network, [(options["host"], options["port"])], 60000),
+        bool(options["ca"]),
         Publish((place + "/PMU").encode(), options["size"]),
         b"configuration",
         status,
         (place + "/CMD").encode(),
+        options["again_s"] * 1000,
         log,
     )
     status.link = link
+    session.on_acked = link.acked
     session.set_callback(link.command)
-    return link, ring
+    return link
 
 
-def commit(ring, number):
-    off = ring.pend()
-    buf = ring.buf
+def commit(outbox, number):
+    off = outbox.pend()
+    buf = outbox.buf
     buf[off] = number >> 24
     buf[off + 1] = number >> 16 & 255
     buf[off + 2] = number >> 8 & 255
     buf[off + 3] = number & 255
-    ring.commit(ring.slot_size)
+    outbox.commit(outbox.ring.slot_size, FRAME, ticks_ms() & TICKS)
 
 
-async def produce(options, link, ring):
+async def produce(options, link):
+    outbox = link.outbox
     while options["settle"] and link.session.acknowledged < 2:
         await asyncio.sleep_ms(5)
     began = ticks_ms()
@@ -105,23 +118,24 @@ async def produce(options, link, ring):
         due = options["records"]
         if rate:
             due = min(due, ticks_diff(ticks_ms(), began) * rate // 1000 + 1)
-        while number < due and (rate or len(ring) < ring.slots):
-            commit(ring, number)
+        while number < due and (rate or len(outbox) < outbox.ring.slots):
+            commit(outbox, number)
             number += 1
             if rate:
                 link.pump()
         if options["mark"] and link.session.acknowledged >= marked + options["mark"]:
             marked += options["mark"]
             print("acknowledged", marked)
-        if not lingers and number == options["records"] and not len(ring) and not link.session.window.open_count:
+        through = number == options["records"] and not outbox.waiting and not link.session.window.open_count
+        if through and not lingers:
             lingers = True
             end = ticks_add(ticks_ms(), options["linger_s"] * 1000)
         await asyncio.sleep_ms(2 if rate or lingers else 0)
 
 
-async def run(options, link, ring):
+async def run(options, link):
     pumping = asyncio.create_task(link.run())
-    await produce(options, link, ring)
+    await produce(options, link)
     pumping.cancel()
 
 
@@ -142,12 +156,12 @@ class Timed:
 def main(argv):
     options = dict(DEFAULTS)
     options.update(json.loads(argv[1]))
-    link, ring = build(options, print)
+    link = build(options, print)
     session = link.session
     timed = Timed(session)
     gc.collect()
     began = ticks_ms()
-    asyncio.run(run(options, link, ring))
+    asyncio.run(run(options, link))
     report = {
         "acknowledged": session.acknowledged,
         "again": session.again,
@@ -155,9 +169,9 @@ def main(argv):
         "faults": session.faults,
         "connections": link.connections,
         "present": session.present,
-        "waiting": len(ring),
-        "waiting_most": ring.high_water,
-        "dropped": ring.dropped,
+        "waiting": link.outbox.waiting,
+        "waiting_most": link.outbox.ring.high_water,
+        "dropped": link.outbox.dropped,
         "last_error": link.last_error,
         "longest_step_us": timed.longest_us,
         "span_ms": ticks_diff(ticks_ms(), began),

@@ -21,7 +21,7 @@ async def idle(poll_ms):
         await asyncio.sleep_ms(poll_ms)
 
 
-async def produce(link, ring, messages, rate):
+async def produce(link, messages, rate):
     began = ticks_ms()
     number = 0
     while number < messages:
@@ -29,10 +29,10 @@ async def produce(link, ring, messages, rate):
         if wait_ms > 0:
             await asyncio.sleep_ms(wait_ms)
             continue
-        node_link.commit(ring, number)
+        node_link.commit(link.outbox, number)
         number += 1
         link.pump()
-    while len(ring):
+    while len(link.outbox):
         await asyncio.sleep_ms(1)
 
 
@@ -74,18 +74,18 @@ def connect(link):
         assert ticks_diff(end, ticks_ms()) > 0, "no connection: " + link.last_error
 
 
-def pieces(link, ring, messages):
+def pieces(link, messages):
     """Bytes a publish of each call, without an event loop."""
     used = {"commit": 0, "send": 0, "acknowledge": 0, "idle_pump": 0}
     gc.collect()
     gc.disable()
     for number in range(messages):
         a = gc.mem_alloc()
-        node_link.commit(ring, number)
+        node_link.commit(link.outbox, number)
         b = gc.mem_alloc()
         link.pump()
         c = gc.mem_alloc()
-        while len(ring):
+        while len(link.outbox):
             link.pump()
         d = gc.mem_alloc()
         link.pump()
@@ -102,10 +102,10 @@ def main(argv):
     options = dict(node_link.DEFAULTS)
     options["port"], options["keepalive_s"], options["id"] = int(argv[1]), 60, "heap"
     messages, rate = int(argv[2]), int(argv[3])
-    link, ring = node_link.build(options, lambda text: None)
+    link = node_link.build(options, lambda text: None)
     connect(link)
-    found = pieces(link, ring, 100)
-    total = asyncio.run(measure(link.run(), produce(link, ring, messages, rate)))
+    found = pieces(link, 100)
+    total = asyncio.run(measure(link.run(), produce(link, messages, rate)))
     share = messages // 5  # of the switches, is enough to know what one takes
     loop = 5 * asyncio.run(measure(idle(link._POLL_MS), tick(share, rate)))
     report = {"total": total / messages, "loop": loop / messages, "outside": (total - loop) / messages}

@@ -2,7 +2,8 @@
 
 import time
 
-from boards.unix import board
+from boards.unix import clock as module
+from boards.unix.paced import Paced
 from boards.unix.synthetic import Synthetic
 
 
@@ -16,8 +17,8 @@ class Time:
         return time.time() + self.step_s
 
 
-fake = board.time = Time()
-clock = board.Clock()
+fake = module.time = Time()
+clock = module.Clock()
 clock._max_error_us = lambda: 300
 clock.update()
 assert clock.tq == 8 and not clock.stepped, clock.tq  # 0.3 ms and the millisecond of the start: within 10 ms
@@ -25,7 +26,7 @@ fake.step_s = 0.2
 clock.update()
 assert clock.tq == 10 and not clock.stepped, clock.tq  # 0.2 s astray: within a second
 fake.step_s = 0
-source = board.Paced(Synthetic({"fs_hz": 1600}, 32), clock, 2000)
+source = Paced(Synthetic({"fs_hz": 1600}, 32), clock, 2000)
 source.due_ms()
 source.fill()
 before = source.sec

@@ -51,6 +51,14 @@ def power_of_two(least, most):
     return check
 
 
+def brokers(value):
+    ok = isinstance(value, list) and len(value) <= 4
+    for broker in value if ok else ():
+        ok = ok and isinstance(broker, dict) and set(broker) == {"host", "port"}
+        ok = ok and text(255)(broker["host"]) is None and whole(1, 65535)(broker["port"]) is None
+    return None if ok else 'a list of up to 4 {"host": ..., "port": ...}'
+
+
 def anything(value):
     """Checked by the one who uses it: a source knows its own keys."""
     return None if isinstance(value, dict) else "an object"
@@ -93,6 +101,8 @@ SCHEMA = {
                 "half of it in silence: ping; one and a half: the link is given up",
             ),
             "window": (whole(1, 128), 32, "messages in flight"),
+            "fallback": (brokers, [], "taken in turn while `host` fails, with the same user and CA; nearest first"),
+            "back_after_s": (whole(1, 86400), 60, "how long `host` must answer before the node returns to it"),
             "max_packet": (whole(64, 65536), 1024, "largest packet accepted from the broker, bytes"),
         },
         REQUIRED,
@@ -115,6 +125,17 @@ SCHEMA = {
                 "the channel whose frequency and ROCOF the frame states; -1: the first voltage, if there is one",
             ),
             "block_ms": (whole(5, 200), 20, "length of a sample block"),
+            "trigger": (
+                {
+                    "frequency_mhz": (whole(0, 10000), 0, "deviation from nominal, mHz; 0: off"),
+                    "rocof_mhz_s": (whole(0, 30000), 0, "rate of change of frequency, mHz/s; 0: off"),
+                    "under_percent": (whole(0, 99), 0, "voltage below this part of nominal_v; 0: off"),
+                    "over_percent": (whole(0, 300), 0, "voltage above this part of nominal_v; 0: off"),
+                    "nominal_v": (whole(1, 1000000), 230, "rms volts"),
+                },
+                {},
+                "what sets the trigger bits of STAT, and keeps the outbox at full rate around it",
+            ),
         },
         REQUIRED,
         "what is measured and how it is framed",
@@ -135,9 +156,25 @@ SCHEMA = {
         "where samples come from",
     ),
     "outbox": (
-        {"slots": (power_of_two(2, 32768), 256, "frames that wait in RAM for the broker")},
+        {
+            "slots": (power_of_two(2, 32768), 256, "frames that have room in RAM"),
+            "high_water": (whole(0, 32768), 0, "frames in RAM past which the oldest go to flash; 0: 3/4 of slots"),
+            "folder": (text(255, 0), "", "of the flash log; empty: the board's own, on a computer none: RAM only"),
+            "flash_kib": (whole(64, 1 << 20), 848, "what the log may take of the flash"),
+            "backlog_bytes": (whole(200, 16384), 1200, "largest message of frames that waited"),
+            "backlog_times": (whole(1, 100), 10, "their pace, in times of the live rate"),
+            "around_s": (whole(1, 3600), 10, "full rate for so long after a trigger, however full the log"),
+            "again_s": (whole(0, 60), 5, "what a broker forgot of the last seconds is sent again"),
+            "erase_ms": (whole(0, 1000), 0, "on a computer: how long it stands still for a block, as flash would"),
+        },
         {},
         "what bridges an outage",
+    ),
+    "energy_s": (whole(1, 86400), 900, "seconds between energy records: the most energy that a power cut can cost"),
+    "clock": (
+        one_of("system", "network"),
+        "system",
+        "network: as a board without battery clock, no time before the broker was reached",
     ),
     "status_s": (whole(1, 86400), 10, "seconds between STATUS messages"),
 }

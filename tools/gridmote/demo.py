@@ -135,7 +135,7 @@ def demo(
 ):
     """See everything work: a recorded waveform becomes C37.118 frames at a PDC.
 
-    A broker (mosquitto) of its own, one meter (the firmware, on a 32-bit MicroPython with 128K of heap), the
+    A broker (mosquitto) of its own, one meter (the firmware, on a 32-bit MicroPython with 184K of heap), the
     PDC adapter with its archive, and a PDC that asks for header, CFG-2 and data. At the end every frame is
     accounted for, compared with an independent fit of the samples, and drawn in demo.png.
 

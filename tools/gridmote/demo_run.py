@@ -18,7 +18,7 @@ from gridmote.pdc_client import PdcClient
 
 _IDCODE = 765
 _PATIENCE_S = 15.0  # for any one step before frames flow
-_HEAP = "128K"
+_HEAP = "184K"
 
 
 class Watcher:

@@ -129,7 +129,7 @@ def _introduce(config, word_size, heap, tell):
 
 _CONFIG = typer.Argument(help="The node's configuration (JSON).", show_default=False)
 _WORD = typer.Option(help="32: the word size of the boards. 64: that of this computer.")
-_HEAP = typer.Option(help="Heap of MicroPython, such as 128K or 2M. Without: MicroPython's own default.",
+_HEAP = typer.Option(help="Heap of MicroPython, such as 168K or 2M. Without: MicroPython's own default.",
                      show_default=False)
 _SECONDS = typer.Option(help="Measure for so long, then end. Without: until Ctrl-C.", min=0.1, show_default=False)
 _SCHEMA = typer.Option("--schema", help="Print every key of a configuration: default, what is allowed, meaning.")
@@ -163,7 +163,7 @@ def node(
     if word_size not in (32, 64):
         give_up("node", f"--word-size {word_size}: 32 or 64", 2)
     if heap and not (heap[:-1].isdecimal() and heap[-1] in "kKmM" or heap.isdecimal()):
-        give_up("node", f"--heap {heap}: a number of bytes, with K or M for more, such as 128K", 2)
+        give_up("node", f"--heap {heap}: a number of bytes, with K or M for more, such as 168K", 2)
     tell = Teller(as_json)
     try:
         given, checked = node_config.read(config)

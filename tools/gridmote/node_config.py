@@ -75,6 +75,7 @@ def _check_source(config, folder):
 
 def prepare(given, config, folder, convert):
     """`given` as the node shall read it: file names made absolute, a COMTRADE recording converted.
+    Without outbox.folder the node's flash is the folder `ID.outbox` beside the configuration.
 
     config: the same with all defaults. folder: that of the configuration file, which file names relate to.
     convert(path, out_path, repeat=, f0_hz=): recording.convert, only called when there is no earlier result.
@@ -82,6 +83,9 @@ def prepare(given, config, folder, convert):
     prepared = json.loads(json.dumps(given))
     if config["broker"]["ca"]:
         prepared["broker"]["ca"] = str((folder / config["broker"]["ca"]).resolve())
+    outbox = prepared.setdefault("outbox", {})
+    if outbox.setdefault("folder", config["id"] + ".outbox"):
+        outbox["folder"] = str((folder / outbox["folder"]).resolve())
     source = config["source"]
     if source["kind"] == "replay":
         path = (folder / source["file"]).resolve()

@@ -1,0 +1,47 @@
+"""What waited follows what is fresh: the backlog's messages, paced, whenever nothing live is to be sent."""
+
+from time import ticks_diff
+
+_FOR_TIME_MS = 60000  # how long after a connection frames without time wait for the clock
+
+
+class FollowUp:
+    """backlog: outbox.backlog.Backlog, or None without storage. pace: mqtt.pace.Pace, in records.
+    packet: Publish with room for a message. topics: {kind of record: topic}. clock: the board's, for `known`.
+
+    `send(session, now)` sends one message if there is one and the pace allows it.
+    """
+
+    def __init__(self, backlog, pace, packet, topics, clock):
+        self.backlog = backlog
+        self._pace = pace
+        self._packet = packet
+        self._topics = topics
+        self._clock = clock
+        self._connected_ms = 0
+        self.sent = 0  # messages
+
+    def connected(self, now):
+        self._connected_ms = now
+
+    def lost(self):
+        """What was not acknowledged is sent again."""
+        if self.backlog:
+            self.backlog.rewind()
+
+    def send(self, session, now):
+        backlog = self.backlog
+        if not backlog or not self._pace.ready(now):
+            return False
+        hold = not self._clock.known and ticks_diff(now, self._connected_ms) < _FOR_TIME_MS
+        kind = backlog.next(hold)
+        if not kind:
+            return False
+        self._packet.address(self._topics[kind])
+        session.send(self._packet, backlog.buf, 0, backlog.size, backlog.token, now)
+        self._pace.take(backlog.records)
+        self.sent += 1
+        return True
+
+    def acked(self, token):
+        self.backlog.ack(token)

@@ -1,0 +1,46 @@
+"""An Outbox around a ring, on a folder or in RAM only, and what makes messages of what waited."""
+
+import random
+
+from boards.storage import Folder
+from firmware.follow import FollowUp
+from mqtt.pace import Pace
+from mqtt.publish import Publish
+from outbox import record
+from outbox.backlog import Backlog
+from outbox.boots import Boots
+from outbox.durable import DurableLog
+from outbox.outbox import Outbox
+from outbox.ring import Ring
+from outbox.stream import StreamLog
+
+
+class Known:
+    """A clock that always knew the time."""
+
+    known = True
+
+
+def plain_outbox(slots, size, window=32, folder="", config=b"configuration", spill=True):
+    """folder: of the flash log; empty: none. spill: whether records leave RAM before they are acknowledged."""
+    storage = Folder(folder) if folder else None
+    ring = Ring(slots, size)
+    stream, durable = StreamLog(storage, 196, config), DurableLog(storage, 16)
+    boots = Boots(storage, random, stream, durable)
+    high_water, wait_ms = (slots * 3 // 4, 1000) if spill else (slots, 1 << 29)
+    outbox = Outbox(ring, boots, stream, durable, high_water, window, 10000, wait_ms)
+    outbox.backlog = Backlog(durable, stream, boots, 1200, None, config)
+    return outbox
+
+
+def follow_up(outbox, place, per_s=500):
+    """place: bytes in front of the kind of a topic."""
+    topics = {
+        record.FRAME: place + b"PMU-BACKFILL",
+        record.CONFIG: place + b"PMU-BACKFILL",
+        record.UNTIMED: place + b"PMU-UNTIMED",
+        record.METER: place + b"METER",
+        record.EVENT: place + b"EVENT",
+    }
+    packet = Publish(topics[record.FRAME], outbox.backlog.most)
+    return FollowUp(outbox.backlog, Pace(per_s), packet, topics, Known())
