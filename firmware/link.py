@@ -15,8 +15,8 @@ class Link:
     session: Session. outbox: an Outbox. follow: FollowUp, which sends what waited. retry: mqtt.retry.Retry.
     brokers: Brokers. tls: bool. live: Publish packet of the PMU topic. config_frame: the CFG-2 bytes, retained
     there at every connection. status: `packet` (a Publish) and `payload(state)` of the STATUS topic.
-    command_topic: subscribed, or None. again_ms: so much of what a broker had acknowledged before it ended
-    is sent again: it says PUBACK before it has saved.
+    command_topic: subscribed, or None. again_ms: so much of what a broker had acknowledged before the
+    connection was lost is sent again, since it says PUBACK before it has saved.
     log: `log(text)`.
 
     `pump()` does what can be done now: the meter calls it for each frame, `run()` in between.
@@ -54,7 +54,7 @@ class Link:
         self._again_ms = again_ms
         self._log = log
         self.on_connected = None  # called at each connection, before anything is sent
-        self._due_ms = self._failed_ms = self._lost_ms = ticks_ms()
+        self._due_ms = self._failed_ms = ticks_ms()
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
         self._down = True
         self._told = {}  # by broker: the error that was logged
@@ -120,8 +120,8 @@ class Link:
                 wait_ms = self._NEXT_MS
         if not self._down:
             self.follow.lost()
-            self._lost_ms = now
-            if self._again_ms and not isinstance(error, Unreachable):  # the broker may have died, and forgotten
+            # It may have died with what it had acknowledged but not saved, and still say "session present".
+            if error and self._again_ms:
                 self.outbox.again(now & TICKS, self._again_ms)
         session.error = None
         self._down = True
@@ -142,8 +142,6 @@ class Link:
         self._retry.connected()
         self.brokers.connected(now)
         self._log("broker %s: connected" % self.brokers)
-        if self._again_ms and self.connections and not self.session.present:
-            self.outbox.again(now & TICKS, ticks_diff(now, self._lost_ms) + self._again_ms)
         self.connections += 1
         if self.on_connected:
             self.on_connected()
