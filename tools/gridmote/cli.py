@@ -11,6 +11,7 @@ COMMANDS = {  # name, which is that of the module and of its function: what `gri
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
     "gaps": "What is missing in an archive: from when to when, how much, and why.",
     "export": "The frames of an archive as CSV.",
+    "watch": "See every PMU of a broker live: frequency, phasors, rate, latency, gaps, outbox.",
     "doctor": "What is wrong with an MQTT broker for phasor data, what it costs, how to mend it.",
     "frames": "Decode the C37.118 frames of a file, or encode them again and compare.",
     "estimate": "Phasors, frequency and ROCOF of a COMTRADE recording as CSV, by the firmware's estimator.",

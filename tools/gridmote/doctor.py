@@ -16,7 +16,7 @@ from gridmote.doctor_findings import BAD, GOOD, NOTE, UNKNOWN, judge
 from gridmote.doctor_measure import Examination
 from gridmote.doctor_visit import Refused, Silent
 from gridmote.fault import Fault, give_up
-from gridmote.login import Ca, Login, PasswordFile, User
+from gridmote.login import BROKER_HELP, Ca, Login, PasswordFile, User
 
 _MARKS = {GOOD: ("✓", "green"), BAD: ("✗", "bold red"), NOTE: ("!", "yellow"), UNKNOWN: ("?", "cyan")}
 _COSTS_DATA, _NO_CONNECTION = 1, 2
@@ -103,7 +103,7 @@ def _report(findings, as_json, broker):
 
 
 def doctor(
-    broker: Annotated[str | None, typer.Argument(help="host:port, mqtt://user@host:port or mqtts://...")] = None,
+    broker: Annotated[str | None, typer.Argument(help=BROKER_HELP)] = None,
     user: User = None,
     password_file: PasswordFile = None,
     ca: Ca = None,
@@ -127,7 +127,7 @@ def doctor(
         return
     try:
         if broker is None:
-            raise Fault("BROKER is missing: host:port, mqtt://user@host:port or mqtts://...")
+            raise Fault(f"BROKER is missing: {BROKER_HELP}")
         if place is not None and (place.count("/") != 2 or set(place) & set("+#")):
             raise Fault("--place: three levels, area/location-type/location-id")
         login = Login(broker, user, password_file, ca)

@@ -10,7 +10,7 @@ import typer
 
 from gridmote.subscriber import BrokerAddress
 
-Broker = Annotated[str, typer.Argument(help="host:port, mqtt://user@host:port or mqtts://...")]
+BROKER_HELP = "host:port, mqtt://user@host:port or mqtts://..."
 User = Annotated[str | None, typer.Option(help="MQTT user name")]
 PasswordFile = Annotated[Path | None, typer.Option(
     help="File with the MQTT password (or set GRIDMOTE_PASSWORD)", exists=True, dir_okay=False)]
