@@ -128,25 +128,32 @@ class Cutter:
         and a changed byte in a file of the stream. How many frames that may cost."""
         self.figures["spoilt"] += 1
         self.mount(device)
-        names = sorted(os.listdir("/cut/outbox")) if "outbox" in os.listdir("/cut") else []
-        files = [[name for name in names if name[0] == kind] for kind in "ds"]
         random.seed(lot)
-        cost = 0
-        for some in files:
-            if some:
-                with open("/cut/outbox/" + some[-1], "ab") as file:
-                    file.write(bytes(random.getrandbits(8) for _ in range(random.randrange(1, 900))))
-        if files[1]:
-            name = "/cut/outbox/" + random.choice(files[1])
+        try:
+            return self._spoil("/cut/outbox/") if "outbox" in os.listdir("/cut") else 0
+        except OSError as e:
+            if e.errno != 28:  # no space left
+                raise
+            return 4096 // self.sizes.frame_size
+        finally:
+            vfs.umount("/cut")
+
+    def _spoil(self, path):
+        names = sorted(os.listdir(path))
+        durable, stream = [[name for name in names if name[0] == kind] for kind in "ds"]
+        if stream:
+            name = path + random.choice(stream)
             at = random.randrange(max(1, os.stat(name)[6]))
             with open(name, "r+b") as file:
                 file.seek(at)
-                was = file.read(1)[0]
+                was = file.read(1)
                 file.seek(at)
-                file.write(bytes((was ^ 1 << random.randrange(8),)))
-            cost = 4096 // self.sizes.frame_size  # a block, if its head was hit
-        vfs.umount("/cut")
-        return cost
+                file.write(bytes((was[0] ^ 1 << random.randrange(8),)) if was else b"")
+        for some in durable, stream:
+            if some:
+                with open(path + some[-1], "ab") as file:
+                    file.write(bytes(random.getrandbits(8) for _ in range(random.randrange(1, 900))))
+        return 4096 // self.sizes.frame_size if stream else 0  # a block, if its head was hit
 
     def go_on_and_cut(self, world, image, lot):
         """A second cut soon after the first; the image that it leaves."""
