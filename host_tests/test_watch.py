@@ -184,6 +184,13 @@ def test_the_table_says_everything_about_one():
         assert words in text, (words, text)
 
 
+def test_sorted_by_place_and_number():
+    watch, order = Watch(), ["a/b/2/PMU/1", "a/b/10/PMU/9", "a/b/10/PMU/10", "a/b/x/PMU/1"]
+    for topic in reversed(order):
+        heard(Pmu(), (0,), watch, topic=topic)
+    assert [row["topic"] for row in watch.rows(SOC)] == order
+
+
 def test_filters():
     assert "+/+/+/STATUS/+" in filters_of(None) and "+/+/+/PDC/+" in filters_of(None)
     assert filters_of([TOPIC])[0] == TOPIC and PLACE.format("PMU-BACKFILL") in filters_of([TOPIC])

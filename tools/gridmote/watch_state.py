@@ -2,6 +2,7 @@
 
 import collections
 import json
+import re
 import statistics
 
 from c37118.decode import decode
@@ -202,4 +203,9 @@ class Watch:
             stream.gaps.cut()
 
     def rows(self, now_s):
-        return [row for topic in sorted(self._streams) for row in self._streams[topic].rows(now_s)]
+        return [row for topic in sorted(self._streams, key=_natural) for row in self._streams[topic].rows(now_s)]
+
+
+def _natural(topic):
+    """Numbers in it count as numbers: 9 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", topic)]
