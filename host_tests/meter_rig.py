@@ -16,9 +16,9 @@ from host_tests.mqtt_rig import Process, wait_for
 
 PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}
 RATE = 50
+NODE_ID = "765"
 _IDCODE = 765
 _TIME_BASE = 1_000_000
-_MAIN = "import sys; from firmware.main import main; sys.exit(main(sys.argv))"
 
 Frame = namedtuple("Frame", "number kind arrived_s")  # number on the grid of RATE; data-type of its topic; UTC
 
@@ -26,7 +26,7 @@ Frame = namedtuple("Frame", "number kind arrived_s")  # number on the grid of RA
 def configuration(folder, host, port, **sections):
     """Path of a node's configuration; `sections` add to or replace what it says."""
     config = {
-        "id": str(_IDCODE),
+        "id": NODE_ID,
         "topic": PLACE,
         "broker": {"host": host, "port": port},
         "measurement": {"idcode": _IDCODE, "rate": RATE},
@@ -42,11 +42,33 @@ def configuration(folder, host, port, **sections):
 
 
 class Meter(Process):
-    """firmware/main.py on a port (fixture mpy) with the configuration at `path`, begun in `with inside():`."""
+    """firmware/main.py on a port (fixture mpy) with the configuration at `path`, begun in `with inside():`.
+
+    It tells what it promises (mpy/meter_told.py): `made()` and `kept()` give that.
+    """
 
     def __init__(self, mpy, path, inside=contextlib.nullcontext, heap="512k"):
         with inside():
-            super().__init__(mpy.command("-c", _MAIN, path, heapsize=heap), mpy.environment())
+            argv = mpy.command("host_tests/mpy/meter_told.py", path, heapsize=heap)
+            super().__init__(argv, mpy.environment())
+
+    def __exit__(self, kind, *_):
+        super().__exit__()
+        if kind:
+            print("\n".join([line for line in self.lines if not line.startswith("made ")][-20:]))
+
+    def made(self):
+        """Numbers of the frames in its outbox so far."""
+        stamps = [line.split()[1:] for line in list(self.lines) if line.startswith("made ")]
+        return {int(soc) * RATE + int(fracsec) * RATE // _TIME_BASE for soc, fracsec in stamps}
+
+    def untimed(self):
+        """How many frames without time were made."""
+        return list(self.lines).count("untimed")
+
+    def kept(self):
+        """The durable records on its flash so far, as JSON objects."""
+        return [json.loads(line[5:]) for line in list(self.lines) if line.startswith("kept ")]
 
     def stop(self, most_s=20):
         """As Ctrl-C: it sends what waits and says good-bye."""
@@ -56,9 +78,11 @@ class Meter(Process):
 
 class Ear:
     """All that one node published, as it came: `frames` (Frame), `meters`, `events`, `statuses` (JSON objects),
-    `untimed` (payloads), `configurations` (data-type of the topic, bytes)."""
+    `untimed` (payloads), `configurations` (data-type of the topic, bytes). `conflicts`: frames with the identity of
+    another, but other bytes."""
 
     def __init__(self):
+        self._bytes, self.conflicts = {}, []
         self.frames, self.untimed, self.configurations = [], [], []
         self.meters, self.events, self.statuses = [], [], []
         self._json = {"METER": self.meters, "EVENT": self.events, "STATUS": self.statuses}
@@ -74,7 +98,10 @@ class Ear:
             for frame in whole_frames(payload):
                 assert idcode_of(frame) == _IDCODE
                 if kind_of(frame) == DATA:
-                    self.frames.append(Frame(number_of(frame), kind, arrived_s))
+                    number = number_of(frame)
+                    self.frames.append(Frame(number, kind, arrived_s))
+                    if self._bytes.setdefault(number, frame) != frame:
+                        self.conflicts.append(frame)
                 else:
                     self.configurations.append((kind, frame))
 
@@ -85,20 +112,10 @@ class Ear:
         """Numbers of the frames that came, in the order in which each came first."""
         return list(dict.fromkeys(f.number for f in self.frames if not kinds or f.kind in kinds))
 
-    def missing(self, until=None):
-        """Numbers between the first and the last (or `until`) that did not come, in ascending order."""
-        heard = set(self.numbers())
-        return sorted(set(range(min(heard), max(heard) + 1 if until is None else until)) - heard)
-
     def wait_live(self, count, most_s=30):
         """Until `count` more live frames came."""
         count += len(self.live())
         wait_for(lambda: len(self.live()) >= count, f"{count} live frames", most_s)
-
-    def wait_all(self, count, most_s=30):
-        """Until `count` different frames came in all -> their numbers."""
-        wait_for(lambda: len(self.numbers()) >= count, f"{count} frames, but {len(self.numbers())}", most_s)
-        return self.numbers()
 
     def wait_status(self, most_s=30, **fields):
         """Until a STATUS says all these -> that one."""
@@ -107,6 +124,22 @@ class Ear:
 
         wait_for(found, f"STATUS with {fields}", most_s)
         return found()[-1]
+
+
+def all_heard(node, *ears, most_s=60):
+    """Until every frame that a Meter made by now, and then every one that it made until it stopped, was heard by
+    one of the ears; nothing else was, and none with other bytes."""
+
+    def missing(made):
+        return made.difference(*(ear.numbers() for ear in ears))
+
+    made = node.made()
+    wait_for(lambda: not missing(made), f"{len(missing(made))} of {len(made)} frames", most_s)
+    node.stop()
+    made = node.made()
+    wait_for(lambda: not missing(made), f"{len(missing(made))} of the last frames")
+    assert made == set().union(*(ear.numbers() for ear in ears))
+    assert not [frame for ear in ears for frame in ear.conflicts]
 
 
 def number_of(frame):

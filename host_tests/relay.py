@@ -67,6 +67,8 @@ class Relay:
 
         async def end():
             for writer in list(self._open):
+                if writer.is_closing():
+                    continue
                 if not fin:
                     linger = struct.pack("ii", 1, 0)
                     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -146,12 +148,9 @@ class Relay:
         while True:
             due, chunk = await queue.get()
             await asyncio.sleep(max(0, due - self._loop.time()))
-            while self.blackhole or (back and self.hold):
-                if self.blackhole:
-                    chunk = None
-                    break
-                await asyncio.sleep(0.005)
-            if chunk is None:
+            while (self.blackhole and not chunk) or (back and self.hold and not self.blackhole):
+                await asyncio.sleep(0.005)  # the end of a connection is not lost: TCP repeats it
+            if self.blackhole:
                 continue
             if not chunk:
                 return
