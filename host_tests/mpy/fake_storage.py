@@ -54,6 +54,8 @@ class File:
 
     def cut(self, size):
         """Only the first `size` bytes are left."""
+        for at in range(size, self.size):
+            self[at] = 0
         self.size = min(size, self.size)
 
     def bytes(self):

@@ -15,7 +15,7 @@ class Boots:
 
     storage: see boards/storage.py, or None. rng: has getrandbits(n). logs: what they found stands in when the
     state is lost. boot: number of this boot; chunk: the first of its stream; durable_chunk: of its durable log.
-    What is handed out was reserved on flash before. Where that fails (`error` tells, "" otherwise) numbers are
+    What is handed out was reserved on flash before. Without storage, or if it fails (`error` tells), numbers are
     drawn by lot from above RANDOM_BOOT and RANDOM_CHUNK, where no counter gets to. chunk < 2^28, boot < 2^30.
     """
 
@@ -28,14 +28,15 @@ class Boots:
         self._boot = self._chunk = 0  # highest that were given out
         try:
             if not storage:
-                raise OSError("no storage")
+                raise OSError
             self._load(storage, logs)
             self.boot = self._boot = self._boot + 1
             self.durable_chunk = self._chunk + 1
             self.chunk = self._chunk = self._chunk + 2
             self._save()
         except OSError as e:
-            self.error = str(e)
+            if storage:
+                self.error = "boot not counted: %s" % e
             self._storage = None
             self.boot = RANDOM_BOOT | rng.getrandbits(28)
             self.durable_chunk = self.lot(rng.getrandbits(9))

@@ -11,6 +11,7 @@ Zeros up to the end of a block are no records.
 """
 
 from array import array
+from struct import pack_into
 
 try:
     import micropython
@@ -105,21 +106,9 @@ def find(buf: ptr8, at: int, end: int) -> int:
 
 def start(buf, at, kind, size, number, ticks):
     """The first 8 bytes of a record."""
-    buf[at] = kind << 4 | size >> 8
-    buf[at + 1] = size & 255
-    buf[at + 2] = number >> 16 & 15
-    buf[at + 3] = number >> 8 & 255
-    buf[at + 4] = number & 255
-    buf[at + 5] = ticks >> 16 & 255
-    buf[at + 6] = ticks >> 8 & 255
-    buf[at + 7] = ticks & 255
-
-
-def put_u32(buf, at, value):
-    buf[at] = value >> 24
-    buf[at + 1] = value >> 16 & 255
-    buf[at + 2] = value >> 8 & 255
-    buf[at + 3] = value & 255
+    pack_into(
+        ">HBHBH", buf, at, kind << 12 | size, number >> 16 & 15, number & 0xFFFF, ticks >> 16 & 255, ticks & 0xFFFF
+    )
 
 
 def get_u32(buf, at):
@@ -128,9 +117,7 @@ def get_u32(buf, at):
 
 def set_context(context, boot, chunk, ticks):
     """Fill the 12 bytes of a context; nothing is allocated while boot and chunk are below 2^30."""
-    put_u32(context, 0, boot)
-    put_u32(context, 4, chunk)
-    put_u32(context, 8, ticks >> 24)
+    pack_into(">III", context, 0, boot, chunk, ticks >> 24)
 
 
 def put_head(buf, at, context, soc=None, off=0):
@@ -146,7 +133,7 @@ def put_head(buf, at, context, soc=None, off=0):
 
 def is_head(buf, at, context):
     """Whether buf[at] is a good HEAD; `context` is then its context, and is overwritten in any case."""
-    if buf[at] != 0xF0 or buf[at + 1] != 16 or buf[at + 5] != 0x47 or buf[at + 6] != 0x4D or buf[at + 7] != 1:
+    if buf[at] != 0xF0 or buf[at + 1] != 16 or buf[at + 7] != 1:
         return False
     for i in range(CONTEXT):
         context[i] = buf[at + RECORD + i]

@@ -1,0 +1,251 @@
+"""The outbox's promises, one by one: order, acknowledgements, thinning, room, failures."""
+
+import gc
+
+from fake_storage import (
+    EVENT,
+    FRAME,
+    METER,
+    SOC,
+    UNTIMED,
+    Node,
+    Storage,
+    numbers,
+)
+
+gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits
+
+
+def live_stays_in_ram():
+    """While all is acknowledged within a second nothing is written; what is not, is spilled, oldest first."""
+    node = Node(Storage())
+    writes = len(node.storage.writes)
+    for n in range(3000):
+        node.frame(n)
+        node.box.ack(node.box.next())
+        node.now += 20
+        node.box.tend(node.now)
+    assert node.box.spilled == 0 and len(node.storage.writes) == writes
+    node.frames(range(40))  # 0.8 s
+    assert node.box.spilled == 0 and len(node.ring) == 40
+    node.now += 300  # the first of them 1.1 s
+    node.tend(1)
+    assert node.box.spilled == 6
+    assert numbers(node.drain()) == list(range(6))
+
+
+def late_acknowledgements():
+    node = Node(Storage(), window=8)
+    box = node.box
+    for n in range(8):
+        node.frame(n)
+    seqs = [box.next() for _ in range(8)]
+    node.now += 1000
+    node.tend()
+    assert box.spilled == 8 and not box.holds(seqs[0])
+    for seq in seqs[1:6]:
+        box.ack(seq)
+        box.ack(seq)
+    assert numbers(node.drain()) == [0, 6, 7] and box.waiting == 0 and box.dropped == 0
+    # they are of this boot: the same numbers of another mean nothing
+    for n in range(8):
+        node.frame(n)
+    seqs = [box.next() for _ in range(8)]
+    node.now += 1000
+    node.tend()
+    box.save()
+    other = Node(node.storage)
+    for seq in seqs:
+        other.stream.remember(seq)
+    assert numbers(other.drain()) == list(range(8))
+
+
+def messages_in_flight():
+    node = Node(Storage(), payload=300)
+    node.frames(range(200))
+    box, backlog = node.box, node.backlog
+    four = [node.take() for _ in range(4)]
+    assert node.take() is None and len({m[2] for m in four}) == 4 and max(m[2] for m in four) <= -2
+    assert [len(m[1]) for m in four] == [260] * 4
+    waiting = box.flash_waiting
+    for i in (3, 1, 2):
+        backlog.ack(four[i][2])
+    backlog.ack(12345)
+    assert box.flash_waiting == waiting
+    assert node.take() is None  # the place of the first is not free before it
+    backlog.rewind()
+    backlog.ack(four[0][2])  # of a connection that is gone
+    assert box.flash_waiting == waiting
+    assert numbers([m[:2] for m in [node.take(), node.take()]]) == list(range(10))
+    backlog.rewind()
+    assert numbers(node.drain()) == list(range(152))
+    assert box.flash_waiting == 0 and len(box) == 48
+
+
+def durable_first():
+    node = Node(Storage())
+    node.frames(range(200))
+    node.box.keep(EVENT, b"event", node.now)
+    node.box.keep(METER, b"meter", node.now)
+    got = node.drain()
+    assert got[:2] == [(EVENT, b"event"), (METER, b"meter")] and got[2][0] == FRAME
+    node.box.keep(METER, bytes(1024), node.now)
+    assert node.drain() == [(METER, bytes(1024))]
+    try:
+        node.box.keep(METER, bytes(1025), node.now)
+    except ValueError as e:
+        assert "1025" in str(e)
+    else:
+        raise AssertionError("kept what is too large")
+
+
+def thinned():
+    """Past half full every 5th, then 50th, 500th, 5000th; all of it around a trigger; counted and told."""
+    node = Node(Storage(), blocks=(160, 32), around_ms=1000)
+    box = node.box
+    events, stages = [], []
+    n = 0
+    while len(stages) < 3 and n < 100000:
+        node.frames(range(n, n + 50))
+        n += 50
+        news = box.news()
+        while news:
+            events.append((n, news))
+            news = box.news()
+        if box.thinning.every > 1 and box.thinning.every not in stages:
+            stages.append(box.thinning.every)
+    assert stages == [5, 50, 500] and box.dropped == 0, stages
+    assert abs(events[0][0] - 80 * 63) < 250 and events[0][1]["every"] == 5 and events[0][1]["thinned"] == 0
+    assert events[0][1]["to"] is None and abs(events[0][1]["from"] - SOC - events[0][0] // 50) <= 2
+    ended = [news for _, news in events if news["thinned"]]
+    assert [news["every"] for news in ended] == [5, 50]
+    for news in ended:
+        assert abs(news["thinned"] - news["kept"] * (news["every"] - 1)) <= news["every"], news
+        assert news["from"] < news["to"]
+    thinned = box.thinned
+    node.box.trigger(node.now)
+    node.frames(range(n, n + 50))  # the ring holds one second: what was made before the trigger counts, too
+    node.tend()
+    assert box.thinned == thinned, box.thinned - thinned
+    node.frames(range(n + 50, n + 300))
+    got = numbers(node.drain())
+    assert got[:4000] == list(range(4000)) and set(range(n - 40, n + 40)) <= set(got)
+    assert len(got) + box.thinned + len(box) == n + 300
+    node.frames(range(200))
+    assert box.thinning.every == 1
+
+
+def full_log():
+    """The oldest segment goes, and is counted; durable records go last."""
+    node = Node(Storage(), blocks=(16, 4), around_ms=1 << 28)
+    box = node.box
+    box.trigger(0)
+    for i in range(5):
+        box.keep(METER, b"%d" % i, 0)
+    node.frames(range(3000))
+    assert box.thinned == 0 and box.flash_percent <= 100 and box.stream.waiting >= 15 * 58
+    assert box.dropped + box.stream.waiting == 3000 - 48
+    news = box.news()
+    while news["event"] == "thinned":
+        assert news["thinned"] == 0
+        news = box.news()
+    assert news["event"] == "dropped" and news["reason"] == "log full" and news["count"] == box.dropped
+    assert news["from"] == SOC and news["to"] == SOC + (box.dropped * 20) // 1000, news
+    assert box.news() is None
+    got = node.drain()
+    assert numbers(got) == list(range(box.dropped, 3000 - 48)) and got[0] == (METER, b"0")
+    # durable records take the stream's room, and only then their own oldest
+    node.frames(range(2000))
+    for i in range(200):
+        assert box.keep(METER, b"%04d" % i * 200, node.now)
+        assert box.stream.blocks + box.durable.blocks <= 20
+    assert box.durable.dropped > 0 and box.stream.waiting <= 63
+    got = [int(data[:4]) for kind, data in node.drain() if kind == METER]
+    assert got == list(range(box.durable.dropped, 200))
+
+
+def file_system_full():
+    """Less room than the budget says: the oldest goes, the newest is taken, no error stays."""
+    storage = Storage(limit=12 * 4096)
+    node = Node(storage, blocks=(32, 8), around_ms=1 << 28)
+    node.box.trigger(0)
+    node.frames(range(3000))
+    for _ in range(20):
+        assert node.box.keep(METER, bytes(900), node.now)
+    assert node.box.storage == "ok" and node.box.durable_waiting == 20
+    got = numbers(node.drain())
+    assert got[-1] == 2951 and got == list(range(got[0], 2952)) and node.box.stream.dropped == got[0]
+
+
+def storage_fails_and_comes_back():
+    storage = Storage()
+    node = Node(storage)
+    box = node.box
+    storage.fail, storage.torn = 5, 1000
+    node.frames(range(110))
+    assert box.storage.startswith("storage: ") and box.flash_waiting == 58 and len(box) == 52
+    tries = len(storage.writes)
+    node.tend(100)
+    assert len(storage.writes) == tries  # not again before 10 s have passed
+    for i in range(18):
+        assert box.keep(EVENT, b"event %02d" % i, node.now) is False
+    assert box.durable_waiting == 16 and box.durable.dropped == 2
+    assert box.durable.lost.count == 2
+    assert [data for kind, data in node.drain() if kind == EVENT] == [b"event %02d" % i for i in range(2, 18)]
+    assert box.keep(EVENT, b"one more", node.now) is False
+    in_flight = node.take()
+    assert in_flight[:2] == (EVENT, b"one more")
+    storage.fail = 0
+    node.now += 10000
+    node.tend(20)
+    assert box.storage == "ok" and box.durable_waiting == 1 and not box.durable.ram
+    node.backlog.ack(in_flight[2])  # it went to flash meanwhile, and goes once more
+    assert (EVENT, b"one more") in node.drain()
+    assert box.waiting == 0 and list(storage.files) == ["boot"], storage.names()
+
+
+def without_storage():
+    node = Node(None)
+    box = node.box
+    assert box.storage == "none", box.storage
+    node.frames(range(300))
+    assert box.dropped == 300 - 64 - 58 and len(box) == 64 and not box.save()
+    assert box.keep(METER, b"in RAM", 0) is False
+    got = node.drain()
+    assert got[0] == (METER, b"in RAM") and numbers(got)[:58] == list(range(58))
+    node.frames(range(300, 310), kind=UNTIMED)
+    node.now += 1000
+    node.tend()
+    assert numbers(node.drain())[-1] == 309
+    assert box.news()["reason"] == "not sent in time" and box.capacity == 0 and box.flash_percent == 0
+
+
+def broker_forgets():
+    node = Node(Storage(), slots=128, high_water=100)
+    box = node.box
+    for n in range(300):
+        node.frame(n)
+        box.ack(box.next())
+        node.now += 20
+        box.tend(node.now)
+    box.again(node.now, 1000)
+    node.tend(40)
+    assert numbers(node.drain()) == list(range(250, 300)) and len(box) == 0
+    box.again(node.now, 1 << 20)  # no more than is there
+    node.tend(60)
+    assert numbers(node.drain()) == list(range(173, 300))
+
+
+for test in (
+    live_stays_in_ram,
+    late_acknowledgements,
+    messages_in_flight,
+    durable_first,
+    thinned,
+    full_log,
+    file_system_full,
+    storage_fails_and_comes_back,
+    without_storage,
+    broker_forgets,
+):
+    test()
