@@ -108,9 +108,16 @@ class Ear:
     def live(self):
         return [frame for frame in self.frames if frame.kind == "PMU"]
 
-    def numbers(self, *kinds):
-        """Numbers of the frames that came, in the order in which each came first."""
-        return list(dict.fromkeys(f.number for f in self.frames if not kinds or f.kind in kinds))
+    def first(self):
+        """The frames without duplicates, as each came first."""
+        frames = {}
+        for frame in list(self.frames):
+            frames.setdefault(frame.number, frame)
+        return list(frames.values())
+
+    def numbers(self):
+        """Of the frames, in the order in which they came first."""
+        return [frame.number for frame in self.first()]
 
     def wait_live(self, count, most_s=30):
         """Until `count` more live frames came."""

@@ -36,17 +36,13 @@ def outage(mpy, folder, how, quiet_s, outage_s, **broker):
             else:
                 way.path.blackhole = True
             time.sleep(outage_s)
-            before = len(heard.frames)
+            before = len(heard.first())
             way.path.accept()
             way.path.blackhole = False
             back_s = time.time()
             wait_for(lambda: fresh(heard.frames, back_s), "a frame measured since the path's return")
             all_heard(node, heard)
-    known, after = {frame.number for frame in heard.frames[:before]}, []
-    for frame in heard.frames[before:]:
-        if frame.number not in known:
-            known.add(frame.number)
-            after.append(frame)
+    after = heard.first()[before:]
     live_s = fresh(after, back_s)[0].arrived_s
     gone_s = [frame for frame in after if frame.number < back_s * RATE][-1].arrived_s
     return Outage(quiet_ms, back_s, live_s - back_s, gone_s - back_s, after)

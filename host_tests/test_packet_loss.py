@@ -25,7 +25,7 @@ def run(mpy, folder, loss, seconds):
           f" {len(heard.frames) - made} duplicates, {len(heard.frames) - len(heard.live())} of the backlog")
     assert made >= RATE * seconds and (way.path.lost > 0) is (loss > 0)
     for kind in ("PMU", "PMU-BACKFILL"):
-        numbers = heard.numbers(kind)
+        numbers = [frame.number for frame in heard.first() if frame.kind == kind]
         assert numbers == sorted(numbers), kind
 
 
