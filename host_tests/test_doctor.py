@@ -57,17 +57,18 @@ def test_the_shipped_settings_are_good(shipped):
 
 
 BAD_SETTINGS = [
-    ({"max_queued_messages": 1000}, (), {"queue": BAD}),
+    pytest.param({"max_queued_messages": 1000}, (), {"queue": BAD}, marks=pytest.mark.torture),
     pytest.param({"max_queued_messages": 3500}, (), {"queue": NOTE}, marks=pytest.mark.torture),
     pytest.param({"max_queued_bytes": 52 * 1000}, (), {"queue": BAD}, marks=pytest.mark.torture),
     ({"retain_available": "false"}, (), {"retained": BAD, "$SYS": UNKNOWN}),
     ({"max_packet_size": 1000}, (), {"message size": BAD}),
     pytest.param({"max_packet_size": 9000}, (), {"message size": NOTE}, marks=pytest.mark.torture),
-    ({}, ("message_size_limit 1000",), {"message size": BAD}),
+    pytest.param({}, ("message_size_limit 1000",), {"message size": BAD}, marks=pytest.mark.torture),
     ({}, ("max_keepalive 5",), {"keep-alive": BAD}),
     pytest.param({}, ("max_keepalive 3600",), {"keep-alive": NOTE}, marks=pytest.mark.torture),
     ({"set_tcp_nodelay": "false"}, (), {"delay": NOTE}),
-    ({"max_inflight_messages": 20}, (), {"messages in flight": NOTE, "receive maximum": NOTE}),
+    pytest.param({"max_inflight_messages": 20}, (), {"messages in flight": NOTE, "receive maximum": NOTE},
+                 marks=pytest.mark.torture),
     pytest.param({"sys_interval": 0}, (), {"$SYS": NOTE}, marks=pytest.mark.torture),
     ({}, ("max_qos 0",), {"QoS": BAD, "queue": UNKNOWN}),
     pytest.param({}, ("allow_zero_length_clientid false",), {}, marks=pytest.mark.torture),  # all have an id

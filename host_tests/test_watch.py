@@ -227,6 +227,7 @@ def test_the_command_until_interrupted(mosquitto):
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.torture
 def test_once_with_nobody_there(mosquitto):
     process = command(f"{mosquitto.host}:{mosquitto.port}", "--once")
     out, err = process.communicate(timeout=30)
