@@ -126,6 +126,7 @@ def test_begins_with_nothing(tmp_path):
     assert not (tmp_path / "mosquitto.db").exists()
 
 
+@pytest.mark.torture
 def test_queue_of_an_absent_subscriber(tmp_path):
     """Its length is the one that the file states, and everything up to it comes."""
     limit = int(dict(settings(SHIPPED.read_text()))["max_queued_messages"])
