@@ -39,8 +39,8 @@ def _source(recording, seconds):
     from gridmote.recording import convert, read
 
     f0_hz = read(recording).f0_hz
-    given = {"source": {"file": str(recording)}}
-    config = {"source": {"kind": "replay", "file": str(recording), "repeat": True},
+    given = {"source": {"file": str(recording)}, "outbox": {"folder": ""}}
+    config = {"id": "demo", "source": {"kind": "replay", "file": str(recording), "repeat": True},
               "measurement": {"f0_hz": f0_hz}, "broker": {"ca": ""}}
     path = node_config.prepare(given, config, Path.cwd(), convert)["source"]["file"]
     reference = demo_reference.RecordingReference(path, seconds + 2)
