@@ -56,7 +56,7 @@ class Link:
         self.on_connected = None  # called at each connection, before anything is sent
         self._due_ms = self._failed_ms = ticks_ms()
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
-        self._down = True
+        self.down = True
         self._told = {}  # by broker: the error that was logged
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
@@ -80,7 +80,7 @@ class Link:
             return self._reconnect(now)
         moved = session.step(now)
         if session.state == OPEN:
-            if self._down:
+            if self.down:
                 self._welcome(now)
             if self._asked and self.report("online"):
                 self._asked = False
@@ -94,7 +94,7 @@ class Link:
 
     def _reconnect(self, now):
         session = self.session
-        if not self._down or session.error:
+        if not self.down or session.error:
             self._lost(now)
         if ticks_diff(now, self._due_ms) < 0:
             return False
@@ -109,8 +109,8 @@ class Link:
         if error is None:  # left for the first broker
             wait_ms = 0
         elif isinstance(error, Unreachable):
-            wait_ms = self._retry.network_failed(ticks_diff(now, self._failed_ms) if self._down else 0)
-            if self._down:
+            wait_ms = self._retry.network_failed(ticks_diff(now, self._failed_ms) if self.down else 0)
+            if self.down:
                 since_ms = session.tried_ms  # what was spent waiting for an answer counts
         else:
             wait_ms = self._retry.broker_failed(session.lived_ms)
@@ -118,26 +118,26 @@ class Link:
             self._explain(str(error), wait_ms)
             if not self.brokers.failed():
                 wait_ms = self._NEXT_MS
-        if not self._down:
+        if not self.down:
             self.follow.lost()
             # It may have died with what it had acknowledged but not saved, and still say "session present".
             if error and self._again_ms:
                 self.outbox.again(now & TICKS, self._again_ms)
         session.error = None
-        self._down = True
+        self.down = True
         self._failed_ms = now
         self._due_ms = ticks_add(since_ms, wait_ms)
 
     def _explain(self, text, wait_ms):
         """To the log, when it is not what that broker's last trouble was."""
         broker = str(self.brokers)
-        if self._told.get(broker) != text or not self._down:
+        if self._told.get(broker) != text or not self.down:
             self._log("broker %s: %s; next try in %d ms" % (broker, text, wait_ms))
             self._told[broker] = text
         self.last_error = text
 
     def _welcome(self, now):
-        self._down = False
+        self.down = False
         self._told.clear()
         self._retry.connected()
         self.brokers.connected(now)
@@ -209,12 +209,15 @@ class Link:
             self.unknown_commands += 1
 
     async def drain(self, most_ms):
-        """Wait until RAM is empty, STATUS "stopped" included, or most_ms have passed."""
+        """Wait until nothing waits, or for most_ms; then say STATUS "stopped" if connected."""
+        end_ms = ticks_add(ticks_ms(), most_ms)
+        while self.outbox.waiting and ticks_diff(end_ms, ticks_ms()) > 0:
+            await asyncio.sleep_ms(self._POLL_MS)
         end_ms = ticks_add(ticks_ms(), most_ms)
         told = False
-        while ticks_diff(end_ms, ticks_ms()) > 0:
-            if not len(self.outbox) and not self.session.window.open_count:
-                if told or self.session.state != OPEN:
-                    return
+        while self.session.state == OPEN and ticks_diff(end_ms, ticks_ms()) > 0:
+            if not told:
                 told = self.report("stopped")
+            elif not self.session.window.open_count:
+                return
             await asyncio.sleep_ms(self._POLL_MS)

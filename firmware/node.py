@@ -12,7 +12,7 @@ _DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
 class Node:
     """The parts of a node that have tasks of their own, wired by main.build.
 
-    learn: called when the time of day may have become known. clock: the board's.
+    learn: called while connected, when the time of day may have become known. clock: the board's.
     """
 
     def __init__(self, meter, link, status, events, energy, learn, clock):
@@ -46,7 +46,8 @@ class Node:
             await asyncio.sleep(step_s)
             passed_s += step_s
             self._status.sample()
-            self._learn()
+            if not self.link.down:
+                self._learn()
             self._events.look()
             if passed_s == every_s:
                 self.link.report("online")

@@ -8,7 +8,9 @@ from c37118.config import Config
 from c37118.data import Data
 from c37118.frame import DATA, kind_of
 from gridmote.rawframe import whole_frames
-from host_tests.mqtt_rig import subscriber
+from host_tests.meter_rig import RATE, Meter, all_heard, configuration, listening
+from host_tests.mqtt_rig import subscriber, wait_for
+from host_tests.relay import Relay
 
 
 @pytest.mark.parametrize("block_ms", [400, 1500])
@@ -42,3 +44,20 @@ def test_no_frame_missing_and_no_stamp_moved(mpy, mosquitto, tmp_path, block_ms)
     angles = [f.pmus[0].phasors[0][1] for f in frames]
     turns = {(b - a) % 62832 for a, b in zip(angles, angles[1:], strict=False)}
     assert turns <= set(range(311, 318)), turns
+
+
+@pytest.mark.parametrize("erase_ms", [80, 400])
+def test_an_erase_of_flash_costs_no_frame(mpy, mosquitto, tmp_path, erase_ms):
+    """While the broker is away each block of the log holds the program: sample blocks and ring bridge it."""
+    with Relay(mosquitto.port) as relay, listening(mosquitto) as ear:
+        relay.refuse()
+        outbox = {"folder": str(tmp_path / "flash"), "erase_ms": erase_ms}
+        with Meter(mpy, configuration(tmp_path, "127.0.0.1", relay.port, outbox=outbox)) as node:
+            wait_for(lambda: len(node.made()) > 4 * RATE, "four seconds of frames")
+            relay.accept()
+            all_heard(node, ear)
+        status = ear.wait_status(state="stopped")
+        assert status["flash_writes"] >= 2
+        assert (status["lost_blocks"], status["dropped"], status["gaps"]) == (0, 0, 0)
+        numbers = sorted(set(ear.numbers()))
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
