@@ -119,6 +119,9 @@ class Ear:
         """Of the frames, in the order in which they came first."""
         return [frame.number for frame in self.first()]
 
+    def durable(self):
+        return durable(self.meters + self.events)
+
     def wait_live(self, count, most_s=30):
         """Until `count` more live frames came."""
         count += len(self.live())
@@ -153,6 +156,11 @@ def number_of(frame):
     """Of a data frame (bytes), on the grid of RATE."""
     _, soc, _, fracsec = identity(frame)
     return soc * RATE + fracsec * RATE // _TIME_BASE
+
+
+def durable(records):
+    """The identities of METER and EVENT records."""
+    return {(record["boot"], record["seq"]) for record in records}
 
 
 def latencies_ms(frames):

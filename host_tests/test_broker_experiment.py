@@ -5,13 +5,18 @@ broker is killed at 2,500 and comes back with what it saved, and so does the sub
 """
 
 import contextlib
+import os
+import random
 import threading
+import time
 
 import paho.mqtt.client as paho
 import pytest
 
 from gridmote.broker import Broker
 from host_tests.conftest import Port
+from host_tests.meter_rig import RATE as METER_RATE
+from host_tests.meter_rig import Meter, configuration, durable, listening
 from host_tests.mqtt_rig import NodeProcess, wait_for
 
 SIZE = 52  # of a record of node_link.py
@@ -95,3 +100,33 @@ def test_five_times(mpy, tmp_path, part):
         folder = tmp_path / str(repetition)
         folder.mkdir()
         experiment(mpy, folder)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(300)
+def test_killed_ten_times_under_a_whole_node(mpy, tmp_path):
+    """A subscriber that was away all the time finds every frame, and every durable record."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    print("seed", seed)
+    rng = random.Random(seed)
+    with Broker(tmp_path, persistent=True) as broker:
+        with listening(broker, session="away"):
+            pass
+        outbox = {"folder": str(tmp_path / "flash")}
+        path = configuration(tmp_path, broker.host, broker.port, outbox=outbox, energy_s=1)
+        with listening(broker) as ear, Meter(mpy, path) as node:
+            for _ in range(10):
+                ear.wait_live(1)
+                time.sleep(rng.uniform(0, 4))
+                broker.kill()
+                time.sleep(rng.uniform(0, 1))
+                broker.start()
+            ear.wait_live(METER_RATE)
+            node.stop()
+        with listening(broker, session="away") as heard:
+            made, kept = node.made(), durable(node.kept())
+            with contextlib.suppress(AssertionError):
+                wait_for(lambda: made <= set(heard.numbers()) and kept <= heard.durable(), "all")
+        lost = made - set(heard.numbers()), kept - heard.durable()
+    print(f"{mpy.name}: {len(made)} frames and {len(kept)} durable records; lost: {lost}")
+    assert lost == (set(), set()) and not heard.conflicts

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from host_tests.conftest import Port
-from host_tests.meter_rig import RATE, Meter, configuration, listening
+from host_tests.meter_rig import RATE, Meter, configuration, durable, listening
 from host_tests.mqtt_rig import wait_for
 from host_tests.relay import Relay
 
@@ -46,12 +46,11 @@ class Lives:
         most = heard.wait_status(boot=boot, state="stopped")["loss_most"]
         wait_for(lambda: self.made[-1] <= set(heard.numbers()), "the last frames")
         missing = [len(made - set(heard.numbers())) for made in self.made]
-        kept = [(record["boot"], record["seq"]) for record in self.kept]
-        arrived = {(record["boot"], record["seq"]) for record in heard.meters + heard.events}
+        kept = durable(self.kept)
         print(f"{self._mpy.name}: {len(missing)} lives, {sum(map(len, self.made))} frames, missing of each"
-              f" {missing} (at most {most}), {len(kept)} durable records")
-        assert kept and not set(kept) - arrived, "every durable record arrives"
-        assert len(set(kept)) == len(kept), "no number is used twice"
+              f" {missing} (at most {most}), {len(self.kept)} durable records")
+        assert kept and not kept - heard.durable(), "every durable record arrives"
+        assert len(kept) == len(self.kept), "no number is used twice"
         assert max(missing) <= most and missing[-1] == 0
         assert not heard.conflicts and set(heard.numbers()) <= set().union(*self.made)
         assert sum(map(len, self.made)) >= 2 * RATE
