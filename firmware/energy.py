@@ -39,4 +39,4 @@ class Energy:
                 self._storage.replace(_FILE, self._registers.state())
             except OSError:
                 self.failures += 1
-        self._events.meter(reason, self._registers)
+        self._events.energy(reason, self._registers)

@@ -9,8 +9,9 @@ from outbox.record import EVENT, METER, TICKS
 class Events:
     """outbox: an Outbox. clock: the board's. boot: number of this boot.
 
-    `event(name, **fields)` and `meter(reason, registers)`: on flash when they return, if there is any.
-    `look()`: tells of thinning, of drops and of the storage's state when these have changed; every few seconds.
+    `event(name, **fields)` and `energy(reason, registers)`: on flash when they return, if there is any.
+    `look()`: tells of triggers (of `meter`), of thinning, of drops and of the storage's state when there is news;
+    every few seconds.
     """
 
     def __init__(self, outbox, clock, boot):
@@ -18,18 +19,24 @@ class Events:
         self._clock = clock
         self._boot = boot
         self._storage = ""
+        self._triggers = 0
+        self.meter = None
 
     def event(self, name, **fields):
         fields["event"] = name
         self._keep(EVENT, fields)
 
-    def meter(self, reason, registers):
+    def energy(self, reason, registers):
         wh_in, wh_out = registers.wh()
         self._keep(
             METER, {"reason": reason, "phases": registers.phases, "wh_in": wh_in, "wh_out": wh_out}
         )
 
     def look(self):
+        meter = self.meter
+        if meter.triggers != self._triggers:
+            self.event("trigger", count=meter.triggers - self._triggers, **meter.trigger())
+            self._triggers = meter.triggers
         news = self._outbox.news()
         while news:
             self._keep(EVENT, news)

@@ -31,7 +31,8 @@ class Meter:
         self._registers = registers
         self._trigger = trigger
         self.frames = 0
-        self.triggers = 0
+        self.triggers = 0  # that began
+        self._trigger_sec = self._trigger_reason = 0  # of the last of them
 
     async def run(self):
         """Until the source ends."""
@@ -44,6 +45,10 @@ class Meter:
             if not self.take():
                 return
             await asyncio.sleep_ms(0)  # several blocks may be due: others get their turn in between
+
+    def trigger(self):
+        """The last trigger: the second of its frame's stamp, and the reason as STAT bits 3-0 have it."""
+        return {"at": self._trigger_sec + (1 << 31), "reason": self._trigger_reason}
 
     def take(self):
         """Measure the next block; False at the end of the source."""
@@ -71,6 +76,8 @@ class Meter:
                 outbox.trigger(now)
                 if self._trigger.begun:
                     self.triggers += 1
+                    self._trigger_sec = sec
+                    self._trigger_reason = bits & 15
         off = outbox.pend()
         size = self._writer.write(outbox.buf, off, sec, frame * self._fracsec, clock.tq, stat)
         outbox.commit(size, FRAME if self._source.timed else UNTIMED, now)

@@ -54,6 +54,7 @@ def build(config, board):
     )
     events = Events(outbox, board.clock, boots.boot)
     energy = Energy(registers, board.storage, events, board.log)
+    events.meter = meter
     status.meter, status.estimator, status.link = meter, estimator, link
     events.event("start", reset=board.reset_cause)
     timekeeper = Timekeeper(board.clock, boots, link, config_frame)

@@ -105,6 +105,10 @@ class Ear:
                 else:
                     self.configurations.append((kind, frame))
 
+    def payloads(self):
+        """Bytes of the data frames, each once."""
+        return list(self._bytes.values())
+
     def live(self):
         return [frame for frame in self.frames if frame.kind == "PMU"]
 
