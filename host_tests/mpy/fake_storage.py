@@ -104,6 +104,10 @@ class Storage:
             raise OSError(2)
         return self.files[name].read(at, buf)
 
+    def read_each(self, name, places, buf):
+        for at in places:
+            yield self.read(name, at, buf)
+
     def remove(self, name):
         if self.fail:
             raise OSError(self.fail)
@@ -183,6 +187,7 @@ class Node:
         payload=1200,
         around_ms=2000,
         slot_size=SIZE,
+        hold_ms=0,
     ):
         cfg = cfg or config()
         self.storage = storage
@@ -190,7 +195,9 @@ class Node:
         self.stream = StreamLog(storage, blocks[0], cfg)
         self.durable = DurableLog(storage, blocks[1])
         self.boots = Boots(storage, Lot(seed), self.stream, self.durable)
-        self.box = Outbox(self.ring, self.boots, self.stream, self.durable, high_water, window, around_ms)
+        self.box = Outbox(
+            self.ring, self.boots, self.stream, self.durable, high_water, window, around_ms, hold_ms=hold_ms
+        )
         self.backlog = self.box.backlog = Backlog(self.durable, self.stream, self.boots, payload, Stamper, cfg)
         self.now = 0
 

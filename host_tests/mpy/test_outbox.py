@@ -137,18 +137,15 @@ def thinned():
 
 def full_log():
     """The oldest segment goes, and is counted; durable records go last."""
-    node = Node(Storage(), blocks=(16, 4), around_ms=1 << 28)
+    node = Node(Storage(), blocks=(16, 4))
     box = node.box
-    box.trigger(0)
+    box.thinning.filled = lambda part: None  # never
     for i in range(5):
         box.keep(METER, b"%d" % i, 0)
     node.frames(range(3000))
     assert box.thinned == 0 and box.flash_percent <= 100 and box.stream.waiting >= 15 * 58
     assert box.dropped + box.stream.waiting == 3000 - 48
     news = box.news()
-    while news["event"] == "thinned":
-        assert news["thinned"] == 0
-        news = box.news()
     assert news["event"] == "dropped" and news["reason"] == "log full" and news["count"] == box.dropped
     assert news["from"] == SOC and news["to"] == SOC + (box.dropped * 20) // 1000, news
     assert box.news() is None
@@ -167,8 +164,7 @@ def full_log():
 def file_system_full():
     """Less room than the budget says: the oldest goes, the newest is taken, no error stays."""
     storage = Storage(limit=12 * 4096)
-    node = Node(storage, blocks=(32, 8), around_ms=1 << 28)
-    node.box.trigger(0)
+    node = Node(storage, blocks=(32, 8))
     node.frames(range(3000))
     for _ in range(20):
         assert node.box.keep(METER, bytes(900), node.now)
@@ -231,9 +227,41 @@ def broker_forgets():
     box.again(node.now, 1000)
     node.tend(40)
     assert numbers(node.drain()) == list(range(250, 300)) and len(box) == 0
-    box.again(node.now, 1 << 20)  # no more than is there
+    box.again(node.now, 1 << 20)  # no more than is there, and nothing a third time
     node.tend(60)
-    assert numbers(node.drain()) == list(range(173, 300))
+    assert numbers(node.drain()) == list(range(173, 250))
+
+
+def broker_forgets_the_backlog():
+    """What was acknowledged of the logs stays on flash for a while and goes once more, but only once more."""
+    node = Node(Storage(), hold_ms=3000)
+    box = node.box
+    node.frames(range(1300))
+    box.keep(METER, b"meter", node.now)
+    for _ in range(40):  # more than a segment of them
+        node.backlog.ack(node.take()[2])
+        node.tend(1)
+    assert box.durable_waiting == 0 and "d00000000" in node.storage.files
+    node.now += 2000
+    box.again(node.now, 2500)
+    assert box.durable_waiting == 1
+    got = node.drain()
+    assert got[0] == (METER, b"meter") and numbers(got)[:1200] == list(range(1200))
+    box.again(node.now, 2500)
+    got = node.drain()
+    assert METER not in [kind for kind, _ in got] and not [n for n in numbers(got) if n < 499], got[0]
+    assert box.waiting == len(box) and len(node.storage.files) > 1 and box.stream.held() > 0
+    box.again(node.now, 2500)
+    assert node.take() is None
+    node.now += 3000
+    node.tend()
+    assert box.stream.held() == 0 and "d00000000" not in node.storage.files
+    # segments that are held are no reason to thin, and go first when there is need
+    node = Node(Storage(), blocks=(16, 4), hold_ms=1 << 20)
+    for i in range(30):
+        node.frames(range(63 * i, 63 * i + 63))
+        node.drain()
+    assert node.box.thinned == 0 and node.box.dropped == 0 and node.box.flash_percent <= 100
 
 
 for test in (
@@ -247,5 +275,6 @@ for test in (
     storage_fails_and_comes_back,
     without_storage,
     broker_forgets,
+    broker_forgets_the_backlog,
 ):
     test()

@@ -21,6 +21,7 @@ class Walk:
         self.blocks = blocks
         self.limit = limit
         self.around_ms = around_ms
+        self.hold_ms = 2000 if seed & 1 else 0
         self.storage = Storage(limit)
         self.made = 0
         self.kept = 0  # durable records, and those of which the outbox said that they are on flash
@@ -49,11 +50,13 @@ class Walk:
             cfg=config(tag, 100),
             payload=400,
             around_ms=self.around_ms,
+            hold_ms=self.hold_ms,
         )
         box = self.node.box
         assert box.boots.boot not in self.tags, "a boot number twice"
         self.tags[box.boots.boot] = tag
-        box.trigger(0)
+        if self.around_ms > 1000:
+            box.thinning.filled = lambda part: None  # never: the log is to be full
         self.live, self.messages = [], []
         self.announced = tag
         self.timed = self.lot.below(2) == 0
@@ -190,6 +193,7 @@ class Walk:
             boots.learn((1000, 0, 0, 10, 5))
 
     def forget_session(self):
+        self.lose_live()
         self.node.box.again(self.node.now, 1000)
         self.may_repeat = True
 
@@ -239,7 +243,7 @@ class Walk:
             box.tend(node.now)
             if idle and not self.live and not len(box):
                 break
-        node.tend(50)
+        assert box.save()
         assert box.waiting == 0 and len(node.backlog) == 0, (len(box), box.flash_waiting, box.durable_waiting)
         assert box.corrupt == 0 or self.faults
         assert sorted(self.storage.files) in (["boot"], []), sorted(self.storage.files)

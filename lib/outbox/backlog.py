@@ -244,6 +244,14 @@ class Backlog:
                 self._flights.remove(flight)
         log.free(position.number, position.at)
 
+    def again(self, now, most_ms):
+        """The connection is lost, and the broker may forget what it acknowledged in the last most_ms: that goes
+        again, as far as it is still on flash, and not more than once."""
+        self.rewind()
+        for reader in (self._durable, self._stream):
+            if reader.log.revive(now, most_ms):
+                reader.number = reader.at = 0
+
     def rewind(self):
         """The connection is lost: what is in flight goes again."""
         for reader in (self._durable, self._stream):

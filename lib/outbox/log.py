@@ -1,6 +1,6 @@
 """A log of records in segment files: what the stream log and the durable log have in common."""
 
-from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, HEAD, RECORD, get_u32, is_head
+from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, HEAD, RECORD, TICKS, get_u32, is_head
 from outbox.tally import Tally
 
 # Where the blocks of a file begin. littlefs keeps ctz(i) + 1 pointers of 4 bytes in front of block i >= 1 of a
@@ -17,6 +17,11 @@ def block_of(at):
     while i < 7 and at >= STARTS[i + 1]:
         i += 1
     return i
+
+
+def _blocks(size):
+    """Blocks of a file of `size` bytes."""
+    return block_of(size - 1) + 1 if size else 0
 
 
 class Log:
@@ -44,7 +49,8 @@ class Log:
         self._numbers = []  # of the segments that have a file, oldest first; then their bytes, records that wait
         self._sizes = []
         self._counts = []
-        self._done = []  # (number, blocks) of files that may be removed
+        self._done = []  # [number, bytes, ticks when that was seen or -1] of segments that nobody waits for
+        self._revived = -1  # no segment up to this one is taken back again
         self.number = 0  # the segment that is being written
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
@@ -79,13 +85,13 @@ class Log:
                 self.corrupt += 1
                 continue
             if size < BLOCK_HEAD:  # its first write was cut off
-                self._done.append((number, 0))
+                self._done.append([number, 0, -1])
                 continue
             self._numbers.append(number)
             self._sizes.append(size)
             self._counts.append(count)
             self.waiting += count
-            self.blocks += block_of(size - 1) + 1
+            self.blocks += _blocks(size)
         if numbers:
             self.number = numbers[-1] + 1
         if self._numbers and self._numbers[-1] == numbers[-1]:
@@ -96,12 +102,13 @@ class Log:
 
     def _count(self, name, size):
         """Records in a segment file."""
-        total = i = 0
-        while i < 8 and STARTS[i] < size:
+        total = 0
+        context = bytearray(CONTEXT)
+        places = [at for at in STARTS[:8] if at < size]
+        for i, n in enumerate(self.storage.read_each(name, places, self._head)):
             count = 0
-            self.storage.read(name, STARTS[i], self._head)
-            if is_head(self._head, 0, self._context):
-                boot, chunk = get_u32(self._context, 0), get_u32(self._context, 4)
+            if n == BLOCK_HEAD and is_head(self._head, 0, context):
+                boot, chunk = get_u32(context, 0), get_u32(context, 4)
                 if boot < RANDOM_BOOT and boot > self.boot_found:
                     self.boot_found = boot
                 if chunk < RANDOM_CHUNK and chunk > self.chunk_found:
@@ -110,7 +117,6 @@ class Log:
                 if not count:
                     count = self._walk(name, STARTS[i], min(size, STARTS[i + 1]))
             total += count
-            i += 1
         return total
 
     def _walk(self, name, at, end):
@@ -182,34 +188,66 @@ class Log:
         return True
 
     def _retire(self):
-        """The oldest segment is done: its file goes with the next `tidy`."""
-        size = self._sizes.pop(0)
+        """The oldest segment is done: its file goes with a `tidy`."""
         self.waiting -= self._counts.pop(0)
-        self._done.append((self._numbers.pop(0), block_of(size - 1) + 1))
+        self._done.append([self._numbers.pop(0), self._sizes.pop(0), -1])
 
     def _renew(self):
         """Begin another segment."""
         if self._torn and not self.at:
-            self._done.append((self.number, 0))
+            self._done.append([self.number, 0, -1])
         self.number += 1
         self.at = 0
         self._torn = False
 
-    def tidy(self):
-        """Remove the file of one segment that is done; False if there is none."""
+    def tidy(self, now, hold_ms):
+        """Remove the file of one segment that is done since hold_ms; False if there is none."""
         if self._torn and not self.at + self.fill:
             self._renew()
         if not self._done or not self.storage:
             return False
-        number, blocks = self._done[0]
+        if hold_ms:
+            for done in self._done:
+                if done[2] < 0:
+                    done[2] = now
+            if self._done[0][1] and (now - self._done[0][2]) & TICKS < hold_ms:
+                return False
+        number, size, _ = self._done[0]
         self.storage.remove(self.name(number))
         self._done.pop(0)
-        self.blocks -= blocks
+        self.blocks -= _blocks(size)
+        return True
+
+    def held(self):
+        """Blocks of segments that are done."""
+        return sum([_blocks(size) for _, size, _ in self._done])
+
+    def revive(self, now, most_ms):
+        """Take back, once, the segments that were done in the last most_ms: True if the log is to be read from its
+        begin, also because of what was acknowledged of a segment that is not done."""
+        back = [d for d in self._done if d[0] > self._revived and d[1]]
+        back = [d for d in back if d[2] < 0 or (now - d[2]) & TICKS <= most_ms]
+        first = back[0][0] if back else self._numbers[0] if self._numbers else -1
+        if first <= self._revived:
+            return False
+        self._revived = first
+        for done in reversed(back):
+            number, size, _ = done
+            self._revived = max(self._revived, number)
+            self._done.remove(done)
+            try:
+                count = self._count(self.name(number), size)
+            except OSError:
+                count = 0
+            self._numbers.insert(0, number)
+            self._sizes.insert(0, size)
+            self._counts.insert(0, count)
+            self.waiting += count
         return True
 
     def drop(self):
         """Give up the oldest segment, or remove one that is done; False if neither is there."""
-        if self.tidy():
+        if self.tidy(0, 0):
             return True
         if not self._numbers or not self._may_drop():
             return False
@@ -219,7 +257,7 @@ class Log:
         if number == self.number:
             self._renew()
         self._retire()
-        self.blocks -= self._done.pop()[1]
+        self.blocks -= _blocks(self._done.pop()[1])
         self.dropped += count
         self.lost.count += count
         if self._numbers:
@@ -245,13 +283,13 @@ class Log:
         self.writes += 1
         size = self.at + n
         if self._numbers and self._numbers[-1] == self.number:
-            self.blocks += block_of(size - 1) - block_of(self._sizes[-1] - 1)
+            self.blocks += _blocks(size) - _blocks(self._sizes[-1])
             self._sizes[-1] = size
         else:
             self._numbers.append(self.number)
             self._sizes.append(size)
             self._counts.append(0)
-            self.blocks += block_of(size - 1) + 1
+            self.blocks += _blocks(size)
         self.at = size
         if size >= self._most:
             self._renew()

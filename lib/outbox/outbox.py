@@ -13,6 +13,7 @@ class Outbox:
     """ring: a Ring that nobody used yet. boots: Boots. stream, durable: the logs. high_water: records in RAM from
     which on the oldest are spilled however young. window: most records in flight. around_ms: how long before and
     after a trigger nothing is thinned. wait_ms: how long a record may wait in RAM for its acknowledgement.
+    hold_ms: how long what is acknowledged stays on flash, for `again`.
 
     Live records: `pend`, `commit`, `next`, `holds`, `off`, `size` are the ring's; `ack(seq)`. What `tend` spills
     is the `backlog`'s to send. ticks: milliseconds since boot & TICKS, for all `now` and `ticks`.
@@ -22,7 +23,7 @@ class Outbox:
     loss_most: stream records that a power cut can cost.
     """
 
-    def __init__(self, ring, boots, stream, durable, high_water, window, around_ms, wait_ms=1000):
+    def __init__(self, ring, boots, stream, durable, high_water, window, around_ms, wait_ms=1000, hold_ms=0):
         self.ring = ring
         self.buf = ring.buf
         self.pend, self.commit, self.next = ring.pend, ring.commit, ring.next
@@ -33,7 +34,7 @@ class Outbox:
         self.backlog = None
         self.thinning = Thinning(around_ms)
         self.spilled = 0
-        self._store = Store(boots, stream, durable)
+        self._store = Store(boots, stream, durable, hold_ms)
         self._high_water = high_water
         self._wait_ms = wait_ms
         self._now = 0
@@ -48,7 +49,7 @@ class Outbox:
         ring.lost = Tally()
         stream.begin(boots.boot, window)
         durable.boot = boots.boot
-        self.thinning.filled(self._store.sixteenths())
+        self.thinning.filled(self._store.filled())
 
     # -- figures ------------------------------------------------------------------------------------------
 
@@ -111,14 +112,18 @@ class Outbox:
             ring.ack(seq)
 
     def again(self, now, most_ms):
-        """The broker forgot its session: what it acknowledged in the last most_ms and is still in RAM becomes
-        backlog."""
+        """The broker may have forgotten what it acknowledged in the last most_ms: what is still in RAM, or on flash
+        for hold_ms, is sent once more, as backlog."""
         ring = self.ring
+        empty = not self.stream.waiting  # so the broker has what was spilled, too
+        if self._store.hold_ms:
+            self.backlog.again(now, most_ms)
         self._again = self._again_end = seq = ring.written
         for _ in range(ring.slots - 1):
             seq = (seq - 1) & SEQS
             at = seq & (ring.slots - 1)
-            if ring.marks[at] & ~KIND == ACKED and (now - ring.ticks[at]) & TICKS <= most_ms:
+            state = ring.marks[at] & ~KIND
+            if (state == ACKED or empty and state == SPILLED) and (now - ring.ticks[at]) & TICKS <= most_ms:
                 ring.marks[at] |= AGAIN
                 self._again = seq
 
@@ -162,11 +167,11 @@ class Outbox:
         try:
             if ready and self._reserved < 0 and self.ring.written & NUMBERS > NUMBERS >> 1:
                 self._reserved = self._store.reserve(self._chunk + 1)
-            elif not (ready and self._store.keep_house()):
+            elif not (ready and self._store.keep_house(now)):
                 return self._spill(ready)
         except OSError as e:
             self._store.failed(e, now)
-        self.thinning.filled(self._store.sixteenths())
+        self.thinning.filled(self._store.filled())
         return True
 
     def save(self):
@@ -184,7 +189,7 @@ class Outbox:
                     store.write()
             if self.stream.fill:
                 store.write()
-            while store.keep_house():
+            while store.keep_house(self._now, False):
                 pass
         except OSError as e:
             store.failed(e, self._now)
@@ -207,7 +212,8 @@ class Outbox:
                 at = seq & (ring.slots - 1)
                 wanted = ring.marks[at] & AGAIN and (ring.written - seq) & SEQS < ring.slots
                 if not wanted or self._put(seq):
-                    ring.marks[at] &= ~AGAIN
+                    if wanted:
+                        ring.marks[at] = ring.marks[at] & KIND | GONE
                     self._again = (seq + 1) & SEQS
                     continue
             elif not self._due():
@@ -226,7 +232,7 @@ class Outbox:
                     continue
             if ready:
                 self._store.write()
-                self.thinning.filled(self._store.sixteenths())
+                self.thinning.filled(self._store.filled())
             return ready
         return False
 

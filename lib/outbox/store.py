@@ -9,11 +9,13 @@ _RETRY_MS = 10000  # after a failure
 class Store:
     """stream, durable: the logs; boots: Boots. What writes raises OSError; the caller tells `failed`.
 
-    error: "" or what is wrong. Of the budget of both logs the durable one takes what it needs: the stream goes
-    first, oldest segment by oldest segment, only then the oldest durable one.
+    hold_ms: so long the file of an acknowledged segment stays. error: "" or what is wrong. Of the budget of both
+    logs the durable one takes what it needs: the stream goes first, oldest segment by oldest segment, only then the
+    oldest durable one.
     """
 
-    def __init__(self, boots, stream, durable):
+    def __init__(self, boots, stream, durable, hold_ms):
+        self.hold_ms = hold_ms
         self.boots = boots
         self.stream = stream
         self.durable = durable
@@ -37,10 +39,10 @@ class Store:
         self.failing = False
         self.error = self.boots.error
 
-    def sixteenths(self):
-        """How full the room of the stream is."""
+    def filled(self):
+        """How full the room of the stream is, in 64ths."""
         room = self.budget - max(self.durable.blocks, self.durable.budget)
-        return 16 * self.stream.blocks // max(1, room) if self.stream.storage else 0
+        return 64 * (self.stream.blocks - self.stream.held()) // max(1, room) if self.stream.storage else 0
 
     def _drop(self, most, durable):
         """Give up one segment if there are `most` blocks or more; False if there is none or no need."""
@@ -86,13 +88,14 @@ class Store:
         self._worked()
         return chunk
 
-    def keep_house(self):
+    def keep_house(self, now, hold=True):
         """Make one of the small writes that are due; False if none is."""
+        hold_ms = self.hold_ms if hold else 0
         if self.boots.dirty:
             self.boots.save()
         elif self.durable.ram:
             self.rescue()
-        elif not (self.stream.tidy() or self.durable.tidy()):
+        elif not (self.stream.tidy(now, hold_ms) or self.durable.tidy(now, hold_ms)):
             return False
         self._worked()
         return True

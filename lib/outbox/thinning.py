@@ -3,7 +3,9 @@
 from outbox.record import TICKS, UNTIMED
 from outbox.tally import Tally
 
-_STAGES = ((15, 5000), (14, 500), (12, 50), (8, 5))  # from so many sixteenths full on: one record in so many
+# from so many 64ths full on: one record in so many
+_STAGES = ((63, 500000), (62, 50000), (60, 5000), (56, 500), (48, 50), (32, 5))
+_LIFT, _NO_LIFT = 58, 62  # 64ths from which on a trigger brings only every 5th record, and none
 _HALF = (TICKS + 1) >> 1
 _NEWS_MOST = 8
 
@@ -12,7 +14,9 @@ class Thinning:
     """around_ms: how long before and after a trigger every record is kept.
 
     `filled` says how full the log is, `keeps` whether a record goes into it; `keeps` allocates nothing. every: one
-    in so many is kept at this stage. thinned: records left out. `news` gives what an EVENT should tell.
+    in so many is kept at this stage. The last of the room is for weeks: a trigger lifts that to every 5th, then not
+    at all, so that it does not cost the begin of an outage. thinned: records left out. `news` gives what an EVENT
+    should tell.
     """
 
     def __init__(self, around_ms):
@@ -25,14 +29,18 @@ class Thinning:
         self._out = 0  # left out in this stage
         self._seen = Tally()  # all of this stage
         self._told = False
+        self._part = 0
+        self._around = 1  # of the records around the last trigger one in so many is kept
         self._news = []
 
-    def filled(self, sixteenths):
+    def filled(self, part):
+        """The log is so many 64ths full."""
         every = 1
         for least, keep in _STAGES:
-            if sixteenths >= least:
+            if part >= least:
                 every = keep
                 break
+        self._part = part
         if every != self.every:
             if self._seen.count:
                 self._news.append(self._report(True))
@@ -51,18 +59,20 @@ class Thinning:
             self._from_ms = (now - self._around_ms) & TICKS
         self._to_ms = to
         self._full = True
+        self._around = 1 if self._part < _LIFT else 5 if self._part < _NO_LIFT else _STAGES[0][1]
 
     def keeps(self, kind, ticks, buf, off):
         if self.every == 1:
             return True
         self._seen.add(buf, off, kind != UNTIMED)
         self._passed += 1
+        every = self.every
         if self._full:
             if (ticks - self._to_ms) & TICKS < _HALF and ticks != self._to_ms:
                 self._full = False
             elif (ticks - self._from_ms) & TICKS < _HALF:
-                return True
-        if self._passed >= self.every:
+                every = min(every, self._around)
+        if self._passed >= every:
             self._passed = 0
             return True
         self._out += 1
