@@ -33,8 +33,13 @@ def locked(node, turns, kind, acknowledged, ticks, step_ms):
 
 
 def spilling():
-    node = Node(Storage(), slots=128, high_water=64, window=8, blocks=(160, 32), around_ms=100)
+    node = Node(Storage(), slots=128, high_water=64, window=8, blocks=(160, 32), around_ms=100, hold_ms=1 << 28)
     box, ring, stream = node.box, node.ring, node.stream
+    node.now = 0x3FFFFFFF - 3000
+    for _ in range(3):  # segments that are held
+        box.keep(EVENT, b"{}", 0)
+        assert node.drain()
+    node.storage.writes.clear()
     node.ring.begin((1 << 29) - 350)  # over the end of the sequence numbers; not as a node does it
     box._chunk = 0x1FF
     assert box.tend(0)  # a chunk is reserved

@@ -23,10 +23,8 @@ class DurableLog(Log):
         return self.at in STARTS or self.at + BLOCK_HEAD + RECORD + size > STARTS[block_of(self.at) + 1]
 
     def append(self, kind, chunk, number, ticks, data):
-        """Make a record durable; ValueError: it is too large; OSError: it is not there."""
+        """Make a record of at most RECORD_MOST bytes durable; OSError: it is not there."""
         size = len(data)
-        if size > RECORD_MOST:
-            raise ValueError("durable record of %d bytes: at most %d" % (size, RECORD_MOST))
         end = STARTS[block_of(self.at) + 1]
         need = RECORD + size
         head = chunk != self._chunk or ticks >> 24 != self._high or self.at in STARTS

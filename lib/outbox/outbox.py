@@ -1,5 +1,6 @@
 """Owns every record until the broker has it: in RAM while the link is up, on flash while it is not."""
 
+from outbox.durable import RECORD_MOST
 from outbox.record import NUMBERS, SEQS, TICKS, UNTIMED
 from outbox.ring import ACKED, AGAIN, GONE, KIND, SPILLED
 from outbox.store import Store
@@ -139,7 +140,12 @@ class Outbox:
         return self._durable_chunk << 20 | self._durable_next
 
     def keep(self, kind, data, ticks):
-        """True: the record is on flash. False: only in RAM, with at most 15 others, since flash takes none now."""
+        """True: the record is on flash. False: only in RAM, with at most 15 others, since flash takes none now.
+
+        ValueError: more than RECORD_MOST bytes.
+        """
+        if len(data) > RECORD_MOST:
+            raise ValueError("durable record of %d bytes: at most %d" % (len(data), RECORD_MOST))
         chunk, number = self._durable_chunk, self._durable_next
         self._durable_next = (number + 1) & NUMBERS
         if not self._durable_next:
