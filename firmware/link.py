@@ -122,7 +122,7 @@ class Link:
             self.follow.lost()
             # It may have died with what it had acknowledged but not saved, and still say "session present".
             if error and self._again_ms:
-                self.outbox.again(now & TICKS, self._again_ms)
+                self.outbox.again(now & TICKS, ticks_diff(now, session.heard_ms) + self._again_ms)
         session.error = None
         self.down = True
         self._failed_ms = now

@@ -56,6 +56,7 @@ class Session(MQTTClient):
     `open` begins; `step(now_ms)` goes on and returns True if it read or wrote. `state` is one of the four
     above; back at CLOSED, `error` is why and `lived_ms` how long it was OPEN; `on_acked(seq)` is called
     for each PUBACK, the callback of `set_callback` as cb(topic, payload) for each message.
+    `heard_ms`: when the broker last sent anything.
     Counters: acknowledged, again (sent with DUP), late (PUBACKs that came twice), faults (protocol errors).
     """
 
@@ -76,7 +77,7 @@ class Session(MQTTClient):
         self._control = b""  # packets other than PUBLISH, waiting for their turn
         self._tx = self._control  # what is being written: _tx[_at:_end]
         self._at = self._end = 0
-        self._greeted_ms = self._opened_ms = self._heard_ms = self._spoke_ms = self._progress_ms = 0
+        self._greeted_ms = self._opened_ms = self.heard_ms = self._spoke_ms = self._progress_ms = 0
         self._pinged = False
         self.state = CLOSED
         self.error = None
@@ -162,7 +163,7 @@ class Session(MQTTClient):
         self._poller.register(sock, select.POLLIN)
         self._pen.answer = b"\x20\x02\x00\x00"
         self._put_control(MQTTClient.connect, False)
-        self._heard_ms = self._spoke_ms = self._greeted_ms = now
+        self.heard_ms = self._spoke_ms = self._greeted_ms = now
         self.state = GREETING
         return True
 
@@ -172,7 +173,7 @@ class Session(MQTTClient):
             if ticks_diff(now, self._greeted_ms) > _GREETING_TIMEOUT_MS:
                 raise OSError("no CONNACK within %d ms" % _GREETING_TIMEOUT_MS)
             return
-        silent = ticks_diff(now, self._heard_ms)
+        silent = ticks_diff(now, self.heard_ms)
         half = self.keepalive * 500
         if silent > 3 * half:
             raise Unreachable("the broker was silent for %d ms" % silent)
@@ -257,7 +258,7 @@ class Session(MQTTClient):
                 return False
             if n == 0:
                 raise OSError("closed by the broker")
-            self._heard_ms = now
+            self.heard_ms = now
             self._inbound.feed(self._chunk, n)
             return True
         return False
@@ -290,7 +291,7 @@ class Session(MQTTClient):
         self.state = OPEN
         self.present = bool(packet[0] & 1)
         self._pinged = False
-        self._opened_ms = self._progress_ms = self._heard_ms
+        self._opened_ms = self._progress_ms = self.heard_ms
         self.window.rewind()
 
     def _puback(self, pid):
@@ -301,6 +302,6 @@ class Session(MQTTClient):
                 raise ProtocolError("PUBACK for packet id %d, which was not sent" % pid)
             self.late += 1
             return
-        self._progress_ms = self._heard_ms
+        self._progress_ms = self.heard_ms
         self.acknowledged += 1
         self.on_acked(seq)

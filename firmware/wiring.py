@@ -114,8 +114,12 @@ def _outbox(config, board, frame_size, config_frame):
         board.storage, board.storage_error = None, "%s: %s" % (settings["folder"], e)
         stream, durable = StreamLog(None, blocks, config_frame), DurableLog(None, _DURABLE_BLOCKS)
     boots = Boots(board.storage, random, stream, durable)
+    broker = config["broker"]
+    again_ms = settings["again_s"] * 1000
+    # A lost connection may be noticed one and a half keepalives late.
+    hold_ms = again_ms + broker["keepalive_s"] * 1500 if again_ms else 0
     outbox = Outbox(
-        ring, boots, stream, durable, high_water, config["broker"]["window"], settings["around_s"] * 1000
+        ring, boots, stream, durable, high_water, broker["window"], settings["around_s"] * 1000, hold_ms=hold_ms
     )
     payload_most = settings["backlog_bytes"]
     outbox.backlog = Backlog(durable, stream, boots, payload_most, restamper, config_frame)

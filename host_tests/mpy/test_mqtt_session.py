@@ -187,7 +187,7 @@ def test_outages_do_not_add_up():
         node.until_open()
         node.run(1000)
         node.now += 0x20000000 + 5_000_000  # many days: beyond half the period of ticks_ms
-        node.session._heard_ms = node.session._spoke_ms = node.ticks_ms()
+        node.session.heard_ms = node.session._spoke_ms = node.ticks_ms()
         peer.pongs = False
         node.net.up = None
         node.until_closed(20_000)
@@ -200,7 +200,7 @@ def test_outages_do_not_add_up():
 def test_a_long_life_is_long_even_past_the_period_of_the_clock():
     node = opened()
     node.now += 0x20000000 + 1000
-    node.session._heard_ms = node.session._spoke_ms = node.ticks_ms()
+    node.session.heard_ms = node.session._spoke_ms = node.ticks_ms()
     node.sock.finished = True
     node.step()
     assert node.session.lived_ms > 10_000
