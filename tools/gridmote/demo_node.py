@@ -2,7 +2,11 @@
 
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
+
+from gridmote.fault import Fault
 
 NODE_ID = "765"
 IDCODE = 765
@@ -10,6 +14,7 @@ HEAP = "184K"
 FLASH = "flash"  # folder beside the configuration
 BACKLOG_TIMES = 3  # slower than the default of 10, so that a person can watch it
 PLACE = {"area": "south-italy-113", "location_type": "secondary-station", "location_id": "1156"}
+_PATIENCE_S = 15.0
 
 
 def configuration(broker, source, measurement):
@@ -28,10 +33,17 @@ def configuration(broker, source, measurement):
 
 def cut_power(process):
     """SIGKILL to MicroPython beneath `gridmote node`, which would ask it to end, and so to write down what it has
-    in RAM, if it died first. It sees that the node is gone and ends by itself.
+    in RAM, if it died first. It sees that the node is gone and ends by itself. -> when the node was killed, UTC in
+    microseconds.
     """
     for pid in _children(process.pid):
         os.kill(pid, signal.SIGKILL)
+    at_us = time.time_ns() // 1000
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise Fault("the meter does not die") from None
+    return at_us
 
 
 def _children(parent):

@@ -96,12 +96,11 @@ class Demonstration:
 
     async def _cut_node(self):
         self._alive(self._node, self._node_name)
-        demo_node.cut_power(self._node)
-        self.seen.killed_us, self._node_state = _now_us(), DOWN
+        self._node_state = DOWN
+        self.seen.killed_us = await asyncio.to_thread(demo_node.cut_power, self._node)
         lost, flash = self._gauge.killed(self.seen.killed_us)
         self._view.say("meter", f"KILLED (SIGKILL, as a power cut): {lost} frames in RAM are lost"
                        + (f", {flash} wait on flash" if flash else ""), alarm=True)
-        await asyncio.to_thread(processes.stop, self._node)
         self._start_node("node-2")
         self._view.say("meter", "starts again" + ("" if self._broker_state == UP else ", with no broker in sight"))
 
