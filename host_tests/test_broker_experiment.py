@@ -71,6 +71,7 @@ def experiment(mpy, folder, records=5000, leaves=2000, killed=2500):
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(Broker(folder, persistent=True))
         staying, leaving = (stack.enter_context(Subscriber(broker, name)) for name in ("staying", "leaving"))
+        wait_for(lambda: saved(folder, b"leaving"), "the sessions on the broker's disk")
         with NodeProcess(mpy, port=broker.port, limit_s=90, **options) as node:
             wait_for(lambda: len(staying.numbers) >= leaves, "the message at which one leaves", 60)
             leaving.leave()
@@ -86,6 +87,12 @@ def experiment(mpy, folder, records=5000, leaves=2000, killed=2500):
     print(f"{mpy.name}: lost {list(map(len, lost))}, duplicates {twice}, session present {report['present']}")
     assert lost == [[], []]
     assert report["waiting"] == report["dropped"] == 0 and staying.present == leaving.present == [False, True]
+
+
+def saved(folder, text):
+    """Whether the broker's database holds `text`."""
+    path = folder / "mosquitto.db"
+    return path.exists() and text in path.read_bytes()
 
 
 def test_a_fifth_of_it(tmp_path):
@@ -111,13 +118,13 @@ def test_killed_ten_times_under_a_whole_node(mpy, tmp_path):
     rng = random.Random(seed)
     with Broker(tmp_path, persistent=True) as broker:
         with listening(broker, session="away"):
-            pass
+            wait_for(lambda: saved(tmp_path, b"away"), "the session on the broker's disk")
         outbox = {"folder": str(tmp_path / "flash")}
         path = configuration(tmp_path, broker.host, broker.port, outbox=outbox, energy_s=1)
         with listening(broker) as ear, Meter(mpy, path) as node:
             for _ in range(10):
                 ear.wait_live(1)
-                time.sleep(rng.uniform(0, 4))
+                time.sleep(rng.uniform(10.1, 13))  # a connection that lives for 10 s is trusted again at once
                 broker.kill()
                 time.sleep(rng.uniform(0, 1))
                 broker.start()
@@ -126,7 +133,7 @@ def test_killed_ten_times_under_a_whole_node(mpy, tmp_path):
         with listening(broker, session="away") as heard:
             made, kept = node.made(), durable(node.kept())
             with contextlib.suppress(AssertionError):
-                wait_for(lambda: made <= set(heard.numbers()) and kept <= heard.durable(), "all")
+                wait_for(lambda: made <= set(heard.numbers()) and kept <= heard.durable(), "all", 120)
         lost = made - set(heard.numbers()), kept - heard.durable()
     print(f"{mpy.name}: {len(made)} frames and {len(kept)} durable records; lost: {lost}")
     assert lost == (set(), set()) and not heard.conflicts
