@@ -37,8 +37,10 @@ def outage(mpy, folder, how, quiet_s, outage_s, **broker):
                 way.path.blackhole = True
             time.sleep(outage_s)
             before = len(heard.first())
-            way.path.accept()
-            way.path.blackhole = False
+            if how == "refused":
+                way.path.accept()
+            else:
+                way.path.blackhole = False
             back_s = time.time()
             wait_for(lambda: fresh(heard.frames, back_s), "a frame measured since the path's return")
             all_heard(node, heard)
