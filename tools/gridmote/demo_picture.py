@@ -142,7 +142,7 @@ def _clock(axes, compared, kinds, names, colours):
     axes.set_ylim(0, 1.25)
     axes.set_yticks([])
     axes.spines["polar"].set_alpha(0.3)
-    axes.text(-0.05, 0, "the last\nframe", transform=axes.transAxes, fontsize=10, color="#5b6b78")
+    axes.text(-0.05, -0.1, "the last\nframe", transform=axes.transAxes, fontsize=10, color="#5b6b78")
 
 
 def _angles(axes, compared, kinds, names, colours):

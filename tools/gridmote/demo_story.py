@@ -9,6 +9,7 @@ from gridmote.rawframe import identity
 INK, FAINT, PAPER = "#22303c", "#93a1ad", "#fbfaf7"
 _LIVE, _BACKLOG, _CUT = "#16876e", "#e08a1e", "#c0392b"
 _BIN_S = 0.5
+_WIDE = 0.03  # part of the time axis that has room for a line of text
 _ROOM = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 
 
@@ -57,6 +58,10 @@ class Story:
         axes.axvspan(last_s, self._killed, color=_CUT, alpha=0.3, lw=0)
         axes.axvspan(self._killed, begin_s, color=_CUT, alpha=0.1, lw=0)
         axes.axvline(self._killed, color=_CUT, lw=1.2)
+        for left, right, text in ((last_s, self._killed, "lost"), (self._killed, begin_s, "not measured")):
+            if right - left > _WIDE * self._stamp.max():
+                axes.text((left + right) / 2, 0.97, text, rotation=90, ha="center", va="top", color=_CUT,
+                          transform=axes.get_xaxis_transform())
         axes.annotate(f"meter killed: its RAM is lost, {before.lost} frames at most;\n"
                       f"it measures again {begin_s - self._killed:.1f} s later", (begin_s, 0), xytext=(6, 8),
                       textcoords="offset points", color=_CUT, bbox=_ROOM)
