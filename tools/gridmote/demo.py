@@ -13,6 +13,7 @@ import typer
 
 from c37118.decode import decode
 from gridmote import demo_reference, demo_result, demo_summary, demo_times, node_config, processes
+from gridmote.demo_evidence import plural
 from gridmote.demo_plan import Plan
 from gridmote.demo_run import Demonstration
 from gridmote.demo_view import View
@@ -85,10 +86,10 @@ def _remarks(seen, result, found, reference):
     if seen.down_us or seen.killed_us:
         story = []
         if seen.down_us:
-            story.append(f"broker killed, away for {found['outage_ms'] / 1000:.1f} s: {result['missing']} frames "
-                         "missing")
+            story.append(f"broker killed, away for {found['outage_ms'] / 1000:.1f} s: "
+                         f"{plural(result['missing'])} missing")
         if seen.killed_us:
-            story.append(f"meter killed and started again: at most {result['lost_by_kill']} frames lost, "
+            story.append(f"meter killed and started again: at most {plural(result['lost_by_kill'])} lost, "
                          f"of {result['loss_most']} that it may cost")
         lines.insert(0, "; ".join(story))
     return lines
@@ -130,7 +131,9 @@ def _run(recording, plan, work, picture, view):
     run = Demonstration(work, source, measurement, sampling, plan, view)
     asyncio.run(_interruptible(run))
     view.rest()
-    title = "A generator, recorded" if recording == _recording() else recording.stem if recording else _EVENT
+    title = _EVENT if recording is None else recording.stem
+    if recording and recording == _recording():
+        title = "A generator, recorded"
     rows, result = _judge(run, reference, picture, title, view)
     view.summary(demo_summary.title(result), rows, result)
     return result

@@ -47,6 +47,10 @@ class Evidence:
         return {identity(message.frame) for message in self.published if message.live}
 
 
+def plural(frames):
+    return f"{frames} frame{'' if frames == 1 else 's'}"
+
+
 class Life:
     """The node between one start and its end. `soc`: the second at which measuring began: a board takes its first
     sample at a whole second, and the first frame follows within it. None if no frame of it was archived.

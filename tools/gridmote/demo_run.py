@@ -11,7 +11,7 @@ from c37118.frame import CFG2, HEADER
 from gridmote import demo_node, demo_times, processes
 from gridmote.archive import Archive
 from gridmote.broker import Broker, free_port
-from gridmote.demo_evidence import Evidence
+from gridmote.demo_evidence import Evidence, plural
 from gridmote.demo_gauge import DOWN, STOPPED, UP, Gauge
 from gridmote.demo_watcher import Watcher
 from gridmote.fault import Fault
@@ -99,8 +99,8 @@ class Demonstration:
         self._node_state = DOWN
         self.seen.killed_us = await asyncio.to_thread(demo_node.cut_power, self._node)
         lost, flash = self._gauge.killed(self.seen.killed_us)
-        self._view.say("meter", f"KILLED (SIGKILL, as a power cut): {lost} frames in RAM are lost"
-                       + (f", {flash} wait on flash" if flash else ""), alarm=True)
+        self._view.say("meter", f"KILLED (SIGKILL, as a power cut): its RAM is lost with {plural(lost)}"
+                       + (f"; {flash} wait on flash" if flash else ""), alarm=True)
         self._start_node("node-2")
         self._view.say("meter", "starts again" + ("" if self._broker_state == UP else ", with no broker in sight"))
 
@@ -119,8 +119,9 @@ class Demonstration:
         await self._attend(lambda: demo_times.live_again_us(self.seen, since_us), _PATIENCE_S)
         if again_us := demo_times.live_again_us(self.seen, since_us):
             passed = f"{(again_us - since_us) / 1000:.0f} ms after {after}"
-            self._view.say("PDC", f"live frames again, {passed}; what waited follows behind (here at "
-                           f"{demo_node.BACKLOG_TIMES} times the live rate, by default 10)")
+            behind = (f"; what waited follows behind (here at {demo_node.BACKLOG_TIMES} times the live rate, "
+                      "by default 10)")
+            self._view.say("PDC", f"live frames again, {passed}{behind if self.seen.up_us else ''}")
 
         def drained():
             status = self.seen.status or {}

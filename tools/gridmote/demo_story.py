@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gridmote.demo_evidence import lives
+from gridmote.demo_evidence import lives, plural
 from gridmote.demo_times import first_second
 from gridmote.rawframe import identity
 
@@ -36,7 +36,8 @@ class Story:
         """Each frame at its own time, and when the archive had it."""
         for which, colour, label in ((self._live, _LIVE, "live"),
                                      (~self._live, _BACKLOG, "backlog, behind the live ones")):
-            axes.plot(self._stamp[which], self._arrival[which], ".", ms=3.2, color=colour, label=label, mew=0)
+            if which.any():
+                axes.plot(self._stamp[which], self._arrival[which], ".", ms=3.2, color=colour, label=label, mew=0)
         left, right = 0, self._stamp.max()
         if self._down is not None:
             axes.axhspan(self._down, self._up, color=FAINT, alpha=0.18, lw=0)
@@ -62,9 +63,12 @@ class Story:
             if right - left > _WIDE * self._stamp.max():
                 axes.text((left + right) / 2, 0.97, text, rotation=90, ha="center", va="top", color=_CUT,
                           transform=axes.get_xaxis_transform())
-        axes.annotate(f"meter killed: its RAM is lost, {before.lost} frames at most;\n"
-                      f"it measures again {begin_s - self._killed:.1f} s later", (begin_s, 0), xytext=(6, 8),
-                      textcoords="offset points", color=_CUT, bbox=_ROOM)
+        last = self._stamp.max()
+        room = begin_s < 0.55 * last
+        axes.annotate(f"meter killed: its RAM is lost, {plural(before.lost)} at most;\n"
+                      f"it measures again {begin_s - self._killed:.1f} s later", (begin_s if room else last, 0),
+                      xytext=(6 if room else -6, 8), textcoords="offset points", ha="left" if room else "right",
+                      color=_CUT, bbox=_ROOM)
 
     def rates(self, axes):
         """Frames a second that the archive got."""
@@ -72,7 +76,9 @@ class Story:
         live, backlog = (
             np.histogram(self._arrival[which], edges)[0] / _BIN_S for which in (self._live, ~self._live))
         axes.bar(edges[:-1], live, _BIN_S, align="edge", color=_LIVE, lw=0, label="live")
-        axes.bar(edges[:-1], backlog, _BIN_S, bottom=live, align="edge", color=_BACKLOG, lw=0, label="backlog")
+        if backlog.any():
+            axes.bar(edges[:-1], backlog, _BIN_S, bottom=live, align="edge", color=_BACKLOG, lw=0, label="backlog")
+        axes.set_ylim(0, 1.3 * (live + backlog).max())
         if self._down is not None:
             axes.axvspan(self._down, self._up, color=FAINT, alpha=0.18, lw=0)
         if self._killed is not None:

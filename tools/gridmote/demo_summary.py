@@ -1,12 +1,16 @@
 """The summary of the demonstration, for people: rows of (what, value, remark)."""
 
+from gridmote.demo_evidence import plural
+
 
 def title(result):
     if not result["complete"]:
         return "NOT COMPLETE"
     if not result["loss_most"]:
         return "Nothing is missing"
-    return (f"Nothing is missing but what the kill cost: {result['lost_by_kill']} frames, where at most "
+    if not result["lost_by_kill"]:
+        return f"Nothing is missing; the kill cost nothing, where {result['loss_most']} frames were allowed for"
+    return (f"Nothing is missing but what the kill cost: {plural(result['lost_by_kill'])}, where at most "
             f"{result['loss_most']} were promised")
 
 

@@ -31,9 +31,10 @@ def recovery(seen):
 
 
 def live_again_us(seen, since_us):
-    """When the PDC had its first fresh frame after that, or None."""
-    return min((us for frame, us in seen.client if us > since_us and us / 1e6 - seen.stamp_s(frame) < LIVE_S),
-               default=None)
+    """When the PDC had its first fresh frame after that, made since the first cut; or None."""
+    cut_s = (seen.down_us or seen.killed_us) / 1e6
+    return min((us for frame, us in seen.client
+                if us > since_us and us / 1e6 - LIVE_S < seen.stamp_s(frame) > cut_s), default=None)
 
 
 def latency(seen):
