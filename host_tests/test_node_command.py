@@ -176,9 +176,11 @@ def test_a_signal_ends_it_with_every_frame_sent(tmp_path, config, mosquitto, lis
     config["broker"]["port"] = mosquitto.port
     argv = gridmote("node", written(tmp_path, config), "--word-size", word_size, "--json")
     node = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    listener.wait(lambda: len(listener.frames) >= 20)
-    node.send_signal(number)
-    out, err = node.communicate(timeout=WAIT_S)
+    try:
+        listener.wait(lambda: len(listener.frames) >= 20)
+    finally:
+        node.send_signal(number)
+        out, err = node.communicate(timeout=WAIT_S)
     assert node.returncode == 0 and err == "", err
     last = json.loads(out.splitlines()[-1])["text"]
     listener.wait(lambda: listener.status.get("state") == "stopped")
