@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 _LEAD = 0.32  # of the time without outage: what comes before it
-_RECOVERY_S = 3.0  # at least, after the last cut
-_LEAD_S = 2.0  # at least, before the first one
+_RECOVERY_S = 2.5  # at least, after the last cut
+_LEAD_S = 1.5  # at least, before the first one
 
 
 @dataclass(frozen=True)
