@@ -37,16 +37,20 @@ def configuration(changes):
 class Broker:
     """Runs for the length of a `with` block; its configuration, its log and what it saves lie in `folder`.
 
-    The settings are those of the shipped mosquitto.conf, but for the listener and the paths. `port` stays the
-    same: kill() is a power cut of the broker, start() brings it back. persistent: what it has saved in `folder`
-    is there again then, and for a later Broker of the same folder; else it begins with nothing.
+    The settings are those of the shipped mosquitto.conf, but for the listener, the paths and `changes` (as in
+    configuration()). `port` stays the same: kill() is a crash of the broker, start() brings it back. persistent:
+    what it has saved in `folder` is there again then, all but its last two seconds, and for a later Broker of the
+    same folder; else it begins with nothing.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, folder, persistent=False):
+    def __init__(self, folder, persistent=False, **changes):
         self._folder = Path(folder).resolve()
-        self._persistent = persistent
+        self._changes = {
+            "persistence": "true" if persistent else "false",
+            "persistence_location": f"{self._folder}/",
+        } | changes
         self._process = None
         self.port = None
 
@@ -72,11 +76,7 @@ class Broker:
 
     def _started(self):
         config = self._folder / "mosquitto.conf"
-        text = configuration({
-            "listener": f"{self.port} {self.host}",
-            "persistence": "true" if self._persistent else "false",
-            "persistence_location": f"{self._folder}/",
-        })
+        text = configuration({"listener": f"{self.port} {self.host}"} | self._changes)
         # root becomes nobody otherwise, who cannot read what lies in a private folder
         config.write_text(text + ("\nuser root\n" if os.geteuid() == 0 else ""))
         with (self._folder / "mosquitto.log").open("a") as log:

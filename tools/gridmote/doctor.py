@@ -4,6 +4,7 @@ import contextlib
 import json
 import ssl
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -133,7 +134,7 @@ def doctor(
         login = Login(broker, user, password_file, ca)
         with _progress(Console(stderr=True)) as say:
             if crash:
-                findings = [doctor_crash.survives(login, place, enter)]
+                findings = [doctor_crash.survives(login, place, enter, partial(typer.echo, err=True))]
             else:
                 findings = judge(examine(login, place, say))
     except (Fault, ValueError, OSError) as fault:

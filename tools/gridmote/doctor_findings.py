@@ -153,7 +153,7 @@ def _queue(facts):
         if facts["queue_rate"] < _RATE_LEAST:
             return Finding("queue", NOTE, found,
                            "a node with a backlog gets no more through while a subscriber is away",
-                           "a disk that syncs faster, or autosave_on_changes false (at a price: see doctor --conf)",
+                           "autosave_on_changes false and autosave_interval 1 (doctor --conf), or a faster disk",
                            "how often it syncs, its rate limits")
         if sent < wanted:
             return Finding("queue", UNKNOWN, f"{found}; more could not be sent in time")
@@ -161,7 +161,7 @@ def _queue(facts):
     found = f"{queued} of {sent} messages for an absent subscriber were kept; {speed}"
     lost = max(0, wanted - queued)
     cost = f"bridges {queued / RATE:.0f} s at {RATE}/s; a minute away loses {lost} frames of one PMU, in silence"
-    return Finding("queue", BAD if queued < wanted else NOTE, found, cost, "max_queued_messages 20000",
+    return Finding("queue", BAD if queued < wanted else NOTE, found, cost, "max_queued_messages 100000",
                    "the queue of a session (EMQX mqtt.max_mqueue_len, VerneMQ max_offline_messages, HiveMQ "
                    "queued-messages.max-queue-size)")
 
@@ -201,14 +201,14 @@ def _system(facts):
     if told.get("dropped", "0") != "0":
         return Finding("$SYS", NOTE, f"{found}, messages dropped since its start: {told['dropped']}",
                        "each was meant for a subscriber that was away or slow",
-                       "max_queued_messages 20000; its log names the client", "its metrics")
+                       "max_queued_messages 100000; its log names the client", "its metrics")
     return Finding("$SYS", GOOD, found)
 
 
 def _crash(facts):
     return Finding("a crash of the broker", UNKNOWN, "a client cannot see whether sessions survive it",
                    "without, all that waits for absent subscribers, and every retained CFG-2",
-                   "persistence true, autosave_on_changes true, autosave_interval 1; to be sure: gridmote doctor "
+                   "persistence true, autosave_on_changes false, autosave_interval 1; to be sure: gridmote doctor "
                    "--crash, which asks you to kill it", "durable sessions, and when they are synced")
 
 
