@@ -1,5 +1,7 @@
 """Energy registers that survive power cuts."""
 
+import errno
+
 _FILE = "energy"
 
 
@@ -15,7 +17,7 @@ class Energy:
         self._storage = storage
         self._events = events
         self._log = log
-        self.failures = 0
+        self._failed = False
         if storage and registers.phases:
             self._restore()
 
@@ -23,13 +25,18 @@ class Energy:
         try:
             state = bytearray(self._storage.size(_FILE))
             self._storage.read(_FILE, 0, state)
-        except OSError:
-            return  # the first start
+        except OSError as e:
+            if e.errno != errno.ENOENT:  # else it is the first start
+                self._begin_anew(e)
+            return
         try:
             self._registers.restore(bytes(state))
         except ValueError as e:
-            self._log("energy: %s; the registers begin at 0" % e)
-            self._events.event("energy", error=str(e))
+            self._begin_anew(e)
+
+    def _begin_anew(self, error):
+        self._log("energy: %s; the registers begin at 0" % error)
+        self._events.event("energy", error=str(error))
 
     def write(self, reason):
         if not self._registers.phases:
@@ -37,6 +44,11 @@ class Energy:
         if self._storage:
             try:
                 self._storage.replace(_FILE, self._registers.state())
-            except OSError:
-                self.failures += 1
+            except OSError as e:
+                if not self._failed:
+                    self._log("energy: no checkpoint: %s" % e)
+                    self._events.event("energy", error="no checkpoint: %s" % e)
+                self._failed = True
+            else:
+                self._failed = False
         self._events.energy(reason, self._registers)

@@ -10,15 +10,16 @@ class Events:
     """outbox: an Outbox. clock: the board's. boot: number of this boot.
 
     `event(name, **fields)` and `energy(reason, registers)`: on flash when they return, if there is any.
-    `look()`: tells of triggers (of `meter`), of thinning, of drops and of the storage's state when there is news;
-    every few seconds.
+    `look()`: tells of triggers (of `meter`), of thinning, of drops, of rotten places in the log and of the
+    storage's state when there is news; every few seconds.
     """
 
     def __init__(self, outbox, clock, boot):
         self._outbox = outbox
         self._clock = clock
         self._boot = boot
-        self._storage = ""
+        self._storage = "ok"  # or "none": neither is news
+        self._corrupt = 0
         self._triggers = 0
         self.meter = None
 
@@ -42,9 +43,13 @@ class Events:
             self._keep(EVENT, news)
             news = self._outbox.news()
         storage = self._outbox.storage
-        if storage != self._storage and self._storage:
+        if storage != self._storage and storage != "none":
             self.event("storage", state=storage)
-        self._storage = storage
+            self._storage = storage
+        corrupt = self._outbox.corrupt
+        if corrupt != self._corrupt:
+            self.event("corrupt", places=corrupt - self._corrupt)
+            self._corrupt = corrupt
 
     def _keep(self, kind, fields):
         clock = self._clock

@@ -6,7 +6,7 @@ _FOR_TIME_MS = 60000  # how long after a connection frames without time wait for
 
 
 class FollowUp:
-    """backlog: outbox.backlog.Backlog, or None without storage. pace: mqtt.pace.Pace, in records.
+    """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records.
     packet: Publish with room for a message. topics: {kind of record: topic}. clock: the board's, for `known`.
 
     `send(session, now)` sends one message if there is one and the pace allows it.
@@ -26,12 +26,11 @@ class FollowUp:
 
     def lost(self):
         """What was not acknowledged is sent again."""
-        if self.backlog:
-            self.backlog.rewind()
+        self.backlog.rewind()
 
     def send(self, session, now):
         backlog = self.backlog
-        if not backlog or not self._pace.ready(now):
+        if not self._pace.ready(now):
             return False
         hold = not self._clock.known and ticks_diff(now, self._connected_ms) < _FOR_TIME_MS
         kind = backlog.next(hold)

@@ -10,7 +10,7 @@ _DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
 
 
 class Node:
-    """The parts of a node that have tasks of their own, wired by main.build.
+    """The parts of a node that have tasks of their own, wired by wiring.build.
 
     learn: called while connected, when the time of day may have become known. clock: the board's.
     """
@@ -63,11 +63,11 @@ class Node:
     async def leave(self):
         """Write down what is in RAM, send what can be sent, and say good-bye."""
         self._energy.write("shutdown")
+        self._events.look()
         pumping = asyncio.create_task(self.link.run())
         await self.link.drain(_DRAIN_MS)
         pumping.cancel()
         self.link.session.leave(ticks_ms())
-        self._events.look()
         self.link.outbox.save()
 
 

@@ -20,7 +20,7 @@ _OUTBOX = (
 class Status:
     """packet: the Publish of the STATUS topic. `payload(state)` gives the JSON as bytes.
 
-    Numbers only, cumulative since the start; `heap_free` is the least seen at a STATUS, `loss_most` the stream
+    Counters are cumulative since the start; `heap_free` is the least seen at a STATUS, `loss_most` the stream
     records that a power cut can cost.
     """
 
@@ -71,6 +71,7 @@ class Status:
             "late_pubacks": session.late,
             "protocol_errors": session.faults,
             "connections": link.connections,
+            "session_present": session.present,
             "last_error": link.last_error,
         }
         for name in _OUTBOX:

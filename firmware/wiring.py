@@ -123,7 +123,7 @@ def _outbox(config, board, frame_size, config_frame):
     )
     payload_most = settings["backlog_bytes"]
     outbox.backlog = Backlog(durable, stream, boots, payload_most, restamper, config_frame)
-    if board.storage:
+    if outbox.storage == "ok":
         board.log(
             "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
             % (
@@ -135,15 +135,17 @@ def _outbox(config, board, frame_size, config_frame):
             )
         )
     else:
-        board.log(
-            "outbox: RAM only, %s at %d/s%s"
-            % (_span(held_ms // 1000), rate, ": " + board.storage_error if board.storage_error else "")
-        )
+        why = board.storage_error or (outbox.storage if board.storage else "no folder")
+        board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
     return outbox, boots
 
 
 def _span(seconds):
-    return "%d min %d s" % (seconds // 60, seconds % 60) if seconds >= 60 else "%d s" % seconds
+    if seconds < 60:
+        return "%d s" % seconds
+    if seconds < 7200:
+        return "%d min %d s" % (seconds // 60, seconds % 60)
+    return "%d h %d min" % (seconds // 3600, seconds // 60 % 60)
 
 
 def _link(config, board, outbox, boots, live_most, config_frame):

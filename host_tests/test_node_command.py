@@ -1,6 +1,7 @@
 """`gridmote node`: what it says about a configuration, and that it runs and ends cleanly."""
 
 import copy
+import fcntl
 import json
 import os
 import signal
@@ -210,6 +211,17 @@ def test_what_only_the_node_can_find_is_told_in_a_line(tmp_path, config):
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"gridmote node: {tmp_path}/node.json: measurement.frequency_from: 9, but the source has channels 0 to 5"]
+
+
+def test_two_nodes_on_one_folder(tmp_path, config):
+    folder = tmp_path / "765.outbox"
+    folder.mkdir()
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    done = run("node", written(tmp_path, config))
+    os.close(held)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"gridmote node: outbox.folder: {folder} is in use by another node"]
 
 
 def test_a_heap_that_is_too_small(tmp_path, config):

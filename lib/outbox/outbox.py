@@ -1,6 +1,6 @@
 """Owns every record until the broker has it: in RAM while the link is up, on flash while it is not."""
 
-from outbox.durable import RECORD_MOST
+from outbox.durable import RAM_MOST, RECORD_MOST
 from outbox.record import NUMBERS, SEQS, TICKS, UNTIMED
 from outbox.ring import ACKED, AGAIN, GONE, KIND, SPILLED
 from outbox.store import Store
@@ -21,7 +21,6 @@ class Outbox:
     Durable records: `keep`. Nothing that is called for each frame allocates, `tend` only where it writes flash.
 
     Counters: spilled, thinned, dropped, corrupt; len() is what waits in RAM, `waiting` everything.
-    loss_most: stream records that a power cut can cost.
     """
 
     def __init__(self, ring, boots, stream, durable, high_water, window, around_ms, wait_ms=1000, hold_ms=0):
@@ -45,7 +44,8 @@ class Outbox:
         self._durable_next = 0
         self._again = self._again_end = 0  # seqs that may be wanted once more
         self._judged = -1  # the record that is to be kept as soon as there is room
-        self.loss_most = high_water + window + stream.records_a_block(ring.slot_size)
+        self._a_block = stream.records_a_block(ring.slot_size)
+        self._window = window
         ring.begin((boots.chunk & 0x1FF) << 20)
         ring.lost = Tally()
         stream.begin(boots.boot, window)
@@ -91,9 +91,17 @@ class Outbox:
         return 100 * (self.stream.blocks + self.durable.blocks) // self._store.budget
 
     @property
+    def loss_most(self):
+        """Stream records that a power cut can cost: a full ring and block while the storage takes nothing."""
+        waits = self._high_water + self._window
+        if self._store.failing or not self.stream.storage:
+            waits = self.ring.slots
+        return waits + self._a_block
+
+    @property
     def capacity(self):
         """Records that flash holds before anything is thinned or dropped at all."""
-        return self.stream.budget * self.stream.records_a_block(self.ring.slot_size) if self.stream.storage else 0
+        return self.stream.budget * self._a_block if self.stream.storage else 0
 
     @property
     def storage(self):
@@ -263,7 +271,12 @@ class Outbox:
     # -- what to tell -------------------------------------------------------------------------------------
 
     def news(self):
-        """What an EVENT should tell, as a dict, or None; to be called again until it is None."""
+        """What an EVENT should tell, as a dict, or None; to be called again until it is None.
+
+        While durable records pile up in RAM news waits and adds up: it must not push them out.
+        """
+        if len(self.durable.ram) >= RAM_MOST // 2:
+            return None
         news = self.thinning.news()
         if news:
             return news

@@ -159,8 +159,8 @@ SCHEMA = {
         {
             "slots": (power_of_two(2, 32768), 256, "frames that have room in RAM"),
             "high_water": (whole(0, 32768), 0, "frames in RAM past which the oldest go to flash; 0: 3/4 of slots"),
-            "folder": (text(255, 0), "", "of the flash log; empty: the board's own, on a computer none: RAM only"),
-            "flash_kib": (whole(64, 1 << 20), 848, "what the log may take of the flash"),
+            "folder": (text(255, 0), "", "of the flash log; empty: the board's own, on a computer RAM only"),
+            "flash_kib": (whole(256, 1 << 20), 848, "what the log may take of the flash"),
             "backlog_bytes": (whole(200, 16384), 1200, "largest message of frames that waited"),
             "backlog_times": (whole(1, 100), 10, "their pace, in times of the live rate"),
             "around_s": (whole(1, 3600), 10, "full rate for so long after a trigger, however full the log"),

@@ -1,6 +1,9 @@
 """`gridmote node`: one node, the firmware itself, on MicroPython's unix port."""
 
+import contextlib
+import fcntl
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -33,6 +36,29 @@ class Teller:
         print(line, flush=True)
 
 
+@contextlib.contextmanager
+def _locked(folder):
+    """Two nodes on one outbox.folder would spoil each other's log: Fault if there is one already."""
+    if not folder:
+        yield
+        return
+    with contextlib.suppress(OSError):  # what is wrong with the folder the node itself tells
+        os.mkdir(folder)
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fault(f"outbox.folder: {folder} is in use by another node") from None
+        yield
+    finally:
+        os.close(held)
+
+
 class Runner:
     """One run of firmware/main.py. `run()` gives the exit status; signals end it cleanly."""
 
@@ -43,7 +69,8 @@ class Runner:
         self._asked = 0
 
     def run(self):
-        with tempfile.TemporaryDirectory(prefix="gridmote-") as folder:  # 0700: passwords
+        with (tempfile.TemporaryDirectory(prefix="gridmote-") as folder,  # 0700: passwords
+              _locked(self._prepared.get("outbox", {}).get("folder"))):
             place = Path(folder) / "node.json"
             place.write_text(json.dumps(self._prepared))
             limit = [self._seconds] if self._seconds else []
@@ -89,7 +116,8 @@ class Runner:
         for line in trouble:
             typer.echo(line, err=True)
         if trouble and "MemoryError" in trouble[-1]:
-            raise Fault(f"the node ran out of memory: its heap is {self._heap or 'the default'}; try --heap 256K")
+            raise Fault("the node ran out of memory: "
+                        + (f"its heap is {self._heap}; try --heap 256K" if self._heap else "try --heap 4M"))
         raise Fault(f"the node ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
 
 
