@@ -10,16 +10,17 @@ def restamper(config_frame):
 
 class Timekeeper:
     """clock: the board's. boots: Boots, which keeps what the stamps of a boot were short of. link: Link.
-    config_frame: the CFG-2 of this boot.
+    config_frame: the CFG-2 of this boot. events: Events, which tell of the step.
 
     `look()`: ask the clock, now that the network may be there, or later; nothing if the time was always known.
     """
 
-    def __init__(self, clock, boots, link, config_frame):
+    def __init__(self, clock, boots, link, config_frame, events):
         self._clock = clock
         self._boots = boots
         self._link = link
         self._config_frame = config_frame
+        self._events = events
 
     def look(self):
         offset = self._clock.reached()
@@ -28,3 +29,4 @@ class Timekeeper:
             frame = bytearray(self._config_frame)
             restamper(self._config_frame).move_config(frame, 0, offset)
             self._link.announce(frame)
+            self._events.event("clock", step_s=offset[0])

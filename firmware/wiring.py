@@ -57,7 +57,7 @@ def build(config, board):
     events.meter = meter
     status.meter, status.estimator, status.link = meter, estimator, link
     events.event("start", reset=board.reset_cause)
-    timekeeper = Timekeeper(board.clock, boots, link, config_frame)
+    timekeeper = Timekeeper(board.clock, boots, link, config_frame, events)
     link.on_connected = timekeeper.look
     return Node(meter, link, status, events, energy, timekeeper.look, board.clock)
 

@@ -56,6 +56,8 @@ def _reason(fields, clocks):
         return Reason(event, from_s, until_s, "dropped: %s" % fields.get("reason", "no reason given"))
     if soc is None:
         return None
+    if event == "clock":
+        return Reason(event, soc, soc, "the time became known, measuring began anew")
     if event == "start":
         return Reason(event, soc, soc, "node restarted: %s" % fields.get("reset", "no reason given"))
     if event == "storage":
