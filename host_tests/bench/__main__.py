@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from host_tests.bench import codec, heap, link
+from host_tests.bench import codec, flash, heap, link
 from host_tests.conftest import ROOT
 
 GOALS = {  # line of the issue or of the facts, for the table only
@@ -34,6 +34,7 @@ def main():
             ("frames and estimation", codec.run),
             ("the link", link.run),
             ("heap", heap.run),
+            ("the outbox", flash.run),
         ):
             console.print(f"measuring {name} …")
             found, said = run(Path(folder))

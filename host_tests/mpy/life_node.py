@@ -39,7 +39,7 @@ class Node:
     `after()`: called when a step or a `keep` is done; `ram`: records that were in RAM only when the one before was.
     """
 
-    def __init__(self, world, path, sizes, state, mark=ACKED, timed=True, version=0, after=None):
+    def __init__(self, world, path, sizes, state, mark=ACKED, timed=True, version=0, after=None, hold_ms=0):
         self.world, self.sizes, self.state, self.mark = world, sizes, state, mark
         self.timed = timed
         self.step_no = 0
@@ -64,6 +64,7 @@ class Node:
             sizes.window,
             sizes.around_ms,
             sizes.wait_ms,
+            hold_ms,
         )
         world.begin(self.boot, (self.boots.chunk, self.boots.durable_chunk), timed, version)
         self.backlog = Backlog(self.durable, self.stream, self.boots, sizes.payload, Moved, config)

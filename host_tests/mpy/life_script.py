@@ -4,6 +4,12 @@ from life_node import Node
 from life_world import METER
 
 
+def unthinned(node):
+    """From here on the log does without thinning, so that it fills in seconds."""
+    node.outbox.thinning.every = 1
+    node.outbox.thinning.filled = lambda part: None
+
+
 class Life:
     """Runs on a file system that is mounted; `path`: folder of the outbox in it.
 
@@ -47,9 +53,8 @@ class Life:
 
         node = self.boot(timed=False, version=1)  # power cut, no clock, another configuration
         node.keep()
-        for _ in range(20):
-            node.outbox.trigger(node.now)  # nothing is thinned
-            node.steps(15)
+        unthinned(node)
+        node.steps(300)
         node.connect()
         node.learn(700000000)
         node.steps(30)
@@ -59,14 +64,15 @@ class Life:
         node.steps(150)
         node.outbox.save()
 
-        node = self.boot(version=2)  # clean reboot in a long outage: the log overflows
+        node = self.boot(version=2, hold_ms=800)  # clean reboot in a long outage: the log overflows
+        unthinned(node)
         for i in range(1500):
             node.step()
-            if i % 60 == 0:
-                node.outbox.trigger(node.now)
             if i % 200 == 0:
                 node.keep(METER)
         node.connect(session=False)
+        node.steps(60)
+        node.connect(session=False)  # the broker forgot what it has acknowledged: what is held goes again
         node.drain()
 
         node = self.boot(version=2)  # the end of a chunk of numbers
@@ -88,17 +94,16 @@ class Life:
         node.connect()
         node.keep()
         node.cut()
+        unthinned(node)
         for i in range(2100):
             node.step()
-            if i % 10 == 0:
-                node.outbox.trigger(node.now)  # nothing is thinned
             if i % 50 == 0:
                 node.keep(METER)
         node = self.boot(version=1)
+        unthinned(node)
         for i in range(300):
             node.step()
             if i % 10 == 0:
-                node.outbox.trigger(node.now)
                 node.keep(METER)
         node.connect()
         node.steps(100)
