@@ -95,11 +95,17 @@ class Backlog:
 
     def _next_ram(self):
         for record in self._durable_log.ram:
-            if not [f for f in self._flights if f.ram is record]:
+            if not self._flies(record):
                 data = record[4]
                 self.buf[: len(data)] = data
                 return self._send(record[0], len(data), None, None, 1, record)
         return 0
+
+    def _flies(self, record):
+        for flight in self._flights:
+            if flight.ram is record:
+                return True
+        return False
 
     # -- stream -------------------------------------------------------------------------------------------
 
