@@ -24,6 +24,7 @@ class Link:
 
     _POLL_MS = 10  # how long an acknowledgement may lie unread
     _BUSY_MS = 2  # the same while records wait for room in the window
+    _DOUBT_MS = 2000  # silence of a broker that owes an acknowledgement
     _NEXT_MS = 50  # until the next broker of several is tried
 
     def __init__(
@@ -58,6 +59,7 @@ class Link:
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
         self.down = True
         self._told = {}  # by broker: the error that was logged
+        self._doubted = False
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
         self.connections = 0
@@ -86,11 +88,22 @@ class Link:
                 self._asked = False
             while session.ready() and self._send(now):
                 moved = True
+            self._doubt(now)
             if self.brokers.look(now) and self.report("moved"):
                 session.leave(now)
                 self.brokers.first()
                 self._due_ms = now
         return moved
+
+    def _doubt(self, now):
+        """A broker that is silent may be dead, with what it had acknowledged but not saved: when that is certain RAM
+        holds it no more."""
+        silent_ms = ticks_diff(now, self.session.heard_ms)
+        if silent_ms < self._DOUBT_MS or not self.session.window.open_count:
+            self._doubted = False
+        elif not self._doubted and self._again_ms:
+            self._doubted = True
+            self.outbox.again(now & TICKS, silent_ms + self._again_ms)
 
     def _reconnect(self, now):
         session = self.session

@@ -137,6 +137,11 @@ def _outbox(config, board, frame_size, config_frame):
     else:
         why = board.storage_error or (outbox.storage if board.storage else "no folder")
         board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
+    if slots < rate * settings["again_s"]:
+        board.log(
+            "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more"
+            % (slots, held_ms)
+        )
     return outbox, boots
 
 
