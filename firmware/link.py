@@ -96,8 +96,8 @@ class Link:
         return moved
 
     def _doubt(self, now):
-        """A broker that is silent may be dead, with what it had acknowledged but not saved: when that is certain RAM
-        holds it no more."""
+        """A silent broker may be dead, with what it had acknowledged but not saved: once that is certain, RAM holds
+        it no more."""
         silent_ms = ticks_diff(now, self.session.heard_ms)
         if silent_ms < self._DOUBT_MS or not self.session.window.open_count:
             self._doubted = False

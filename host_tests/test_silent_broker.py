@@ -1,4 +1,4 @@
-"""A broker whose computer loses power says nothing: what it had acknowledged but not saved gets to whom it is due."""
+"""A broker without power says nothing: what it had acknowledged but not saved still gets to whom it is due."""
 
 import contextlib
 import signal
