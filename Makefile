@@ -10,11 +10,11 @@ help: ## this list
 setup: ## what demo and tests need, into .venv and .deps; no root
 	@python3 tools/setup.py
 
-demo: setup ## broker, meter, PDC adapter and a PDC, for a minute
+demo: setup ## broker, meter, PDC adapter and a PDC, for a minute, with the broker cut and the meter killed
 	@.venv/bin/gridmote demo
 
 test: check ## all tests but the long ones, on both word sizes
-	@.venv/bin/pytest -q host_tests -m "not torture"
+	@.venv/bin/pytest -q -n 3 host_tests -m "not torture"
 
 torture: setup ## long and randomised runs; SEED=... repeats one
 	@seed=$${SEED:-$$(date +%s)}; echo "SEED=$$seed"; GRIDMOTE_SEED=$$seed GRIDMOTE_EXAMPLES_TIMES=20 \
