@@ -76,6 +76,7 @@ def build(options, log):
         options["window"],
         options["folder"],
         spill=bool(options["folder"]),
+        hold_ms=options["again_s"] * 1000,
     )
     link = Link(
         session,

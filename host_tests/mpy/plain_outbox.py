@@ -21,14 +21,15 @@ class Known:
     known = True
 
 
-def plain_outbox(slots, size, window=32, folder="", config=b"configuration", spill=True):
-    """folder: of the flash log; empty: none. spill: whether records leave RAM before they are acknowledged."""
+def plain_outbox(slots, size, window=32, folder="", config=b"configuration", spill=True, hold_ms=0):
+    """folder: of the flash log; empty: none. spill: whether records leave RAM before they are acknowledged.
+    hold_ms: how long what was acknowledged stays on flash."""
     storage = Folder(folder) if folder else None
     ring = Ring(slots, size)
     stream, durable = StreamLog(storage, 196, config), DurableLog(storage, 16)
     boots = Boots(storage, random, stream, durable)
     high_water, wait_ms = (slots * 3 // 4, 1000) if spill else (slots, 1 << 29)
-    outbox = Outbox(ring, boots, stream, durable, high_water, window, 10000, wait_ms)
+    outbox = Outbox(ring, boots, stream, durable, high_water, window, 10000, wait_ms, hold_ms)
     outbox.backlog = Backlog(durable, stream, boots, 1200, None, config)
     return outbox
 
