@@ -3,6 +3,7 @@
 import json
 from time import ticks_add, ticks_diff, ticks_ms
 
+_TEXT_MOST = 100  # of an error: the message must fit into its packet
 _OUTBOX = (
     "storage",
     "flash_waiting",
@@ -72,8 +73,9 @@ class Status:
             "protocol_errors": session.faults,
             "connections": link.connections,
             "session_present": session.present,
-            "last_error": link.last_error,
+            "last_error": link.last_error[:_TEXT_MOST],
         }
         for name in _OUTBOX:
             fields[name] = getattr(outbox, name)
+        fields["storage"] = fields["storage"][:_TEXT_MOST]
         return json.dumps(fields).encode()
