@@ -13,7 +13,7 @@ import random
 import sys
 
 import vfs
-from flash_device import PROG_SIZES, FlashDevice, PowerCut
+from flash_device import BLOCKS, PROG_SIZES, FlashDevice, PowerCut
 from life_node import Many, Node, Wide
 from life_script import Life
 from life_world import FOUND, GONE, Broken, World, missing, missing_there
@@ -101,14 +101,14 @@ class Cutter:
         watch, self.device.watch = self.device.watch, None
         world = self.world.fork()
         world.arrived = set()
-        cost = 0  # frames that spoiling may have cost
+        cost = 0  # frames that may be missing for another reason than the cut
         try:
             if lot % 4 == CUT:
                 image = self.go_on_and_cut(world, image, lot)
             device = FlashDevice(self.prog_size, image)
             if lot % 4 == SPOIL:
                 cost = self.spoil(device, lot)
-            self.go_on(world, device, lot % 4 == SPOIL)
+            cost += self.go_on(world, device, lot % 4 == SPOIL)
             missed = missing(world.state, self.world.made)
             missed_there = missing_there(world.state, world.flash, self.world.made)
             self._pending.append((name, missed, missed_there, cost))
@@ -179,7 +179,7 @@ class Cutter:
             raise Broken("no mount: %s" % e)
 
     def go_on(self, world, device, spoilt):
-        """A node boots, measures, keeps, and sends all there is."""
+        """A node boots, measures, keeps, and sends all there is but the frames that had to make room: how many."""
         self.mount(device)
         try:
             node = Node(world, "/cut/outbox", self.sizes, world.state, FOUND, version=3)
@@ -190,7 +190,9 @@ class Cutter:
             node.steps(5)
             node.drain()
             outbox = node.outbox
-            if outbox.corrupt and not spoilt or outbox.dropped or outbox.thinned or outbox.storage != "ok":
+            full = self.sizes.budget + self.sizes.durable >= BLOCKS
+            dropped = outbox.dropped and not full or outbox.durable.dropped
+            if outbox.corrupt and not spoilt or dropped or outbox.thinned or outbox.storage != "ok":
                 raise Broken(
                     "corrupt %d, dropped %d, thinned %d, storage %s"
                     % (outbox.corrupt, outbox.dropped, outbox.thinned, outbox.storage)
@@ -199,6 +201,7 @@ class Cutter:
                 raise Broken("files are left: %s" % node.storage.names())
             if device.violations:
                 raise Broken("a program onto what was not erased")
+            return outbox.dropped
         finally:
             vfs.umount("/cut")
 
