@@ -102,7 +102,7 @@ class Backlog:
         return 0
 
     def _flies(self, record):
-        for flight in self._flights:
+        for flight in self._flights:  # noqa: SIM110  a generator would allocate
             if flight.ram is record:
                 return True
         return False

@@ -79,7 +79,7 @@ class Log:
         numbers.sort()
         for number in numbers:
             try:
-                size = self.storage.size(self.name(number))
+                size = min(self.storage.size(self.name(number)), STARTS[-1])  # nothing of ours is behind that
                 count = self._count(self.name(number), size)
             except OSError:
                 self.corrupt += 1
