@@ -14,7 +14,7 @@ from gridmote import doctor as tool
 from gridmote import doctor_crash
 from gridmote.broker import SHIPPED, Broker, configuration
 from gridmote.cli import app
-from gridmote.doctor_findings import BAD, GOOD, NOTE, UNKNOWN, judge
+from gridmote.doctor_findings import BAD, GOOD, NOTE, UNKNOWN, Finding, judge
 from gridmote.login import Login
 from gridmote.processes import gridmote
 from host_tests.fake_broker import FakeBroker
@@ -56,6 +56,10 @@ def test_the_shipped_settings_are_good(shipped):
     assert not_good(findings) == CANNOT_BE_SEEN
     assert set(findings) == ALL_GOOD | set(CANNOT_BE_SEEN)
     assert facts["queued"] == 4000
+    assert "up for 0 seconds" not in findings["$SYS"].found
+    told = findings["a crash of the broker"]  # what it calls for is what is shipped
+    shipped_lines = set(SHIPPED.read_text().splitlines())
+    assert shipped_lines >= set(told.mosquitto.split(";")[0].split(", ")) and "two seconds" in told.cost
 
 
 BAD_SETTINGS = [
@@ -152,6 +156,14 @@ def test_what_facts_mean(changes, expected):
     }
     findings = {finding.subject: finding for finding in judge(facts | changes)}
     assert not_good(findings) == expected | CANNOT_BE_SEEN
+
+
+@pytest.mark.parametrize("verdicts, words", [
+    ((), "0 good, nothing that costs data, 0 to note, 0 cannot be told"),
+    ((BAD, GOOD), "1 good, 1 costs data, 0 to note, 0 cannot be told"),
+    ((BAD, BAD, NOTE), "0 good, 2 cost data, 1 to note, 0 cannot be told")])
+def test_the_sum_in_words(verdicts, words):
+    assert tool._summary([Finding("x", verdict, "y") for verdict in verdicts]) == words
 
 
 def test_nothing_stays_behind(shipped, tmp_path):

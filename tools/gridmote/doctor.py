@@ -88,7 +88,7 @@ def show(console, finding):
 
 def _summary(findings):
     count = {verdict: sum(f.verdict == verdict for f in findings) for verdict in _MARKS}
-    words = "nothing that costs data" if not count[BAD] else f"{count[BAD]} cost data"
+    words = f"{count[BAD]} cost{'s' if count[BAD] == 1 else ''} data" if count[BAD] else "nothing that costs data"
     return f"{count[GOOD]} good, {words}, {count[NOTE]} to note, {count[UNKNOWN]} cannot be told"
 
 

@@ -52,9 +52,10 @@ def judge_crash(acknowledged, came, present):
     others = "durable sessions, and how often they are synced"
     if present and lag_s <= _AGAIN_S:
         return Finding(_SUBJECT, NOTE, f"{found}, the loss began {lag_s:.1f} s before the last PUBACK",
-                       f"nothing of Gridmote nodes, which send the last {_AGAIN_S} s again (outbox.again_s); of "
-                       f"publishers that do not, {len(lost) / RATE:.1f} s for every subscriber that is away then",
-                       "autosave_on_changes true, only for such publishers (at a price: see doctor --conf)", others)
+                       f"nothing of Gridmote nodes, which send the last {_AGAIN_S} s again (outbox.again_s, as far "
+                       f"as outbox.slots hold them); of publishers that do not, {len(lost) / RATE:.1f} s for every "
+                       "subscriber that is away then", "autosave_on_changes true and autosave_interval 1, only for "
+                       "such publishers (at a price: see doctor --conf)", others)
     return Finding(_SUBJECT, BAD, found,
                    f"{len(lost) / RATE:.1f} s of each PMU at {RATE}/s, for every subscriber that is away then: "
                    f"more than the {_AGAIN_S} s that nodes send again, or no session to send it to",

@@ -198,6 +198,7 @@ def _system(facts):
                        "sys_interval 10; acl_file: topic read $SYS/#", "its dashboard or metrics")
     found = ", ".join(f"{what} {told[name]}" for name, what in (
         ("version", "version"), ("uptime", "up for"), ("absent", "absent sessions:")) if name in told)
+    found = found.replace("up for 0 seconds", "just started")  # it counts on every sys_interval only
     if told.get("dropped", "0") != "0":
         return Finding("$SYS", NOTE, f"{found}, messages dropped since its start: {told['dropped']}",
                        "each was meant for a subscriber that was away or slow",
@@ -207,7 +208,8 @@ def _system(facts):
 
 def _crash(facts):
     return Finding("a crash of the broker", UNKNOWN, "a client cannot see whether sessions survive it",
-                   "without, all that waits for absent subscribers, and every retained CFG-2",
+                   "if they do not, all that waits for absent subscribers, and every retained CFG-2; with the "
+                   "settings of doctor --conf the last two seconds, which nodes send again (outbox.again_s)",
                    "persistence true, autosave_on_changes false, autosave_interval 1; to be sure: gridmote doctor "
                    "--crash, which asks you to kill it", "durable sessions, and when they are synced")
 
