@@ -1,6 +1,7 @@
 """How `gridmote watch` shows rows of watch_state: a table that fits the terminal, or a line each."""
 
 import json
+import re
 from datetime import datetime
 
 from rich.table import Table
@@ -10,30 +11,33 @@ from gridmote.describe import time_quality
 
 _STYLES = {"live": "green", "silent": "bold red", "offline": "bold red", "stopped": "yellow"}
 _AROUND = 5  # lines of title, head and caption
-# Columns and the width that each needs at least. What is left goes to PMU, then outbox, then phasors.
-_COLUMNS = {"PMU": 9, "state": 8, "rate": 7, "frequency": 10, "phasors": 13, "late": 7, "gaps": 7, "outbox": 8}
+# Columns and the width that each needs at least; what is left is shared out by _widths.
+_COLUMNS = {"PMU": 9, "state": 8, "rate": 7, "frequency": 10, "phasors": 7, "late": 7, "gaps": 7, "outbox": 8}
 _RIGHT = ("rate", "frequency", "late", "gaps")
+_LEAVE = ("outbox", "late", "gaps", "rate", "phasors")  # left out in this order where the width is short
 _OUTBOX_WIDTH = 26
-_ANGLES_FROM = 95  # columns from which angles fit; the lines without a terminal always have them
+_VALUE_WIDTH, _ANGLE_WIDTH = 10, 8  # of a phasor: 123.400 kV, ∠-120.0°
 _TOPICS_FROM = 160  # columns from which topics are written out
 _UNSURE = range(7, 12)  # MSG_TQ of a clock that may be off by 1 ms and more
 _LATE = "late: this computer's clock minus the frame's stamp, median; holds the errors of both clocks"
 
 
 def table(rows, width, height, note=""):
-    """A Table of at most `height` lines; the last counts what does not fit and says `note`."""
+    """A Table of at most `height` lines; below it: what does not fit, and `note`. It cuts words, never numbers."""
     lines = _lines_each(rows, height - _AROUND)
     shown = rows[:max(1, (height - _AROUND) // lines)]
-    names = [_name(row, width) for row in shown]
-    widths = _widths(width, max([9, *(len(text) for name in names for text in name)]))
+    cells = [_cells(row, width) for row in shown]
+    phasors = [row["phasors"] for row in shown]
+    widths, each, angles = _widths(width, cells, phasors, lines)
+    left_out = [name for name in _LEAVE if name not in widths]
     out = Table(title=_title(rows), title_justify="left", title_style="bold", box=None, header_style="dim",
-                caption=_caption(len(rows) - len(shown), note, width), caption_justify="left", pad_edge=False,
-                padding=(0, 1, 0, 0))
+                caption=_caption(len(rows) - len(shown), left_out, note, width), caption_justify="left",
+                pad_edge=False, padding=(0, 1, 0, 0))
     for name, columns in widths.items():
         out.add_column(name, width=columns, no_wrap=True, justify="right" if name in _RIGHT else "left")
-    for name, row in zip(names, shown, strict=True):
-        phasors = _phasor_lines(row["phasors"], lines, widths["phasors"], width >= _ANGLES_FROM)
-        out.add_row(*_trimmed(list(_cells(row, name, phasors)), lines))
+    for texts, some in zip(cells, phasors, strict=True):
+        texts["phasors"] = _phasor_lines(some, lines, widths.get("phasors", 0), each, angles)
+        out.add_row(*_trimmed({name: texts[name] for name in widths}, widths, lines))
     return out
 
 
@@ -46,14 +50,35 @@ def _lines_each(rows, room):
     return 1
 
 
-def _widths(width, name_width):
-    widths = dict(_COLUMNS)
-    left = max(0, width - sum(widths.values()) - len(widths) + 1)
-    for name, most in (("PMU", name_width), ("phasors", 20), ("outbox", _OUTBOX_WIDTH), ("phasors", 200)):
-        more = max(0, min(left, most - widths[name]))
-        widths[name] += more
-        left -= more
-    return widths
+def _widths(width, cells, phasors, lines):
+    """-> ({column: width} of those for which there is room, columns of a phasor, whether with its angle)."""
+    least = _COLUMNS | {name: max([_COLUMNS[name], *(len(texts[name][0]) for texts in cells)]) for name in _RIGHT}
+    each = max([0, *(_phasor_width(phasor) for some in phasors for phasor in some)])
+    most = max([0, *map(len, phasors)])
+    more = len(_more(most)) if most > lines else 0
+    least["phasors"] = max(least["phasors"], each + more)
+    for name in _LEAVE:
+        if _span(least) > width:
+            del least[name]
+    angles = "phasors" in least and _span(least) + _ANGLE_WIDTH <= width
+    if angles:
+        least["phasors"] += _ANGLE_WIDTH
+        each += _ANGLE_WIDTH
+    spare = max(0, width - _span(least))
+    for name, wanted in (
+            ("PMU", max([0, *(len(text) for texts in cells for text in texts["PMU"][:2])])),
+            ("outbox", min(_OUTBOX_WIDTH, max([0, *(len(text) for texts in cells for text in texts["outbox"])]))),
+            ("phasors", -(-most // lines) * (each + 2) - 2),
+            ("PMU", max([0, *(len(text) for texts in cells for text in texts["PMU"][:lines])]))):
+        if name in least:
+            given = max(0, min(spare, wanted - least[name]))
+            least[name] += given
+            spare -= given
+    return least, each, angles
+
+
+def _span(widths):
+    return sum(widths.values()) + len(widths) - 1
 
 
 def _title(rows):
@@ -62,61 +87,68 @@ def _title(rows):
     return Text.assemble(f"{count}, {live} live", (f", {len(rows) - live} not" if live < len(rows) else "", "red"))
 
 
-def _caption(hidden, note, width):
+def _caption(hidden, left_out, note, width):
     text = Text.assemble((f"and {hidden} more below; " if hidden else "", "bold"),
+                         (f"no room for {', '.join(left_out)}; " if left_out else "", "bold"),
                          (f"{note}; " if note else "", "yellow"), (_LATE, "dim"))
     text.truncate(2 * width, overflow="ellipsis")
     return text
 
 
-def _trimmed(cells, most):
+def _trimmed(cells, widths, most):
     """Cells of at most `most` lines, without those that are empty in all of them at the end."""
-    lines = max(i + 1 for texts in cells for i, text in enumerate(texts[:most]) if len(text) or not i)
-    return [Text("\n").join([text if isinstance(text, Text) else Text(text) for text in texts[:lines]])
-            for texts in cells]
+    lines = max(i + 1 for texts in cells.values() for i, text in enumerate(texts[:most]) if len(text) or not i)
+    return [Text("\n").join([_cut(text if isinstance(text, Text) else Text(text), widths[name])
+                             for text in texts[:lines]]) for name, texts in cells.items()]
 
 
-def _name(row, width):
-    """Where it is, what it is called and what is wrong with it."""
-    levels = row["topic"].split("/")
-    short = width < _TOPICS_FROM and len(levels) == 5
-    wrong = ", ".join(_wrong(row))
-    return f"{levels[2]}/{levels[4]}" if short else row["topic"], row["station"] or "", wrong
+def _cut(text, width):
+    """What is too long is cut, but not within a number or behind it."""
+    if len(text) <= width:
+        return text
+    return Text(re.sub("[+±-]?[0-9.,]+$", "", text.plain[:width - 1]) + "…", style=text.style)
 
 
 def _wrong(row):
     return [word for word in row["status"] if word != "good"]
 
 
-def _cells(row, name, phasors):
-    """For each column its lines, the most important first."""
-    topic, station, wrong = name
-    yield [Text(topic, style="bold"), Text(station, style="dim"), Text(wrong, style="yellow")]
+def _cells(row, width):
+    """{column: its lines, the most important first}; all but the phasors, which have to know their room."""
+    levels = row["topic"].split("/")
+    short = width < _TOPICS_FROM and len(levels) == 5
+    wrong = ", ".join(_wrong(row))
     nominal = "" if row["nominal_rate"] is None else f"of {row['nominal_rate']:g}"
-    yield [Text.assemble((row["state"], _STYLES[row["state"]]), ("!" if wrong else "", "yellow"))]
-    yield [_rate(row["rate"]), Text(nominal, style="dim")]
-    yield [_value(row["frequency_hz"], ".4f", " Hz"), _value(row["rocof_hz_s"], "+.2f", " Hz/s")]
-    yield phasors
     latency, unsure = _latency(row)
-    yield [latency, Text(unsure, style="dim")]
-    yield [Text(str(row["missing"]), style="bold red" if row["missing"] else ""),
-           Text(f"{row['filled']} back" if row["filled"] else "", style="dim")]
-    yield _outbox(row)
+    return {
+        "PMU": [Text(f"{levels[2]}/{levels[4]}" if short else row["topic"], style="bold"),
+                Text(row["station"] or "", style="dim"), Text(wrong, style="yellow")],
+        "state": [Text.assemble((row["state"], _STYLES[row["state"]]), ("!" if wrong else "", "yellow"))],
+        "rate": [_rate(row["rate"]), Text(nominal, style="dim")],
+        "frequency": [_value(row["frequency_hz"], ".4f", " Hz"), _value(row["rocof_hz_s"], "+.2f", " Hz/s")],
+        "late": [latency, Text(unsure, style="dim")],
+        "gaps": [Text(str(row["missing"]), style="bold red" if row["missing"] else ""),
+                 Text(f"{row['filled']} back" if row["filled"] else "", style="dim")],
+        "outbox": _outbox(row),
+    }
 
 
-def _phasor_lines(phasors, lines, room, angles):
-    """As many phasors as go into lines of `room` columns, then how many more there are."""
+def _phasor_lines(phasors, lines, room, each, angles):
+    """As many phasors of `each` columns as go into lines of `room` columns, then how many more there are."""
     texts = [_phasor(phasor, angles) for phasor in phasors]
-    longest = max([1, *(len(text) for text in texts)]) + 2
-    each = max(1, min((room + 2) // longest, -(-len(texts) // lines)))
-    if len(texts) > lines * each:
-        each = max(1, (room + 2 - 4) // longest)
-    shown = texts[:lines * each]
-    rows = [shown[i * each:(i + 1) * each] for i in range(lines)]
-    out = ["".join(text.ljust(longest) for text in row).rstrip() for row in rows]
+    row_of = max(1, min((room + 2) // (each + 2), -(-len(texts) // lines)))
+    if len(texts) > lines * row_of:
+        row_of = max(1, (room + 2 - len(_more(len(texts)))) // (each + 2))
+    shown = texts[:lines * row_of]
+    rows = [shown[i * row_of:(i + 1) * row_of] for i in range(lines)]
+    out = ["".join(text.ljust(each + 2) for text in row).rstrip() for row in rows]
     if len(shown) < len(texts):
-        out[-1] += f" +{len(texts) - len(shown)}"
+        out[-1] += _more(len(texts) - len(shown))
     return out
+
+
+def _more(number):
+    return f" +{number}"
 
 
 def _phasor(phasor, angles=True):
@@ -126,6 +158,11 @@ def _phasor(phasor, angles=True):
     unit = phasor["unit"]
     shown = f"{size / 1000:.3f} k{unit}" if size >= 1000 else f"{size:.2f} {unit}"
     return f"{phasor['name']} {shown}" + (f"∠{phasor['angle_deg']:+.1f}°" if angles else "")
+
+
+def _phasor_width(phasor):
+    """Columns without the angle, the same for all but enormous magnitudes, so that the table does not flicker."""
+    return max(len(_phasor(phasor, False)), len(phasor["name"]) + 1 + _VALUE_WIDTH)
 
 
 def _value(number, how, unit):
