@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import re
 import signal
 import threading
 import time
@@ -59,7 +60,8 @@ class Meter(Process):
 
     def made(self):
         """Numbers of the frames in its outbox so far."""
-        stamps = [line.split()[1:] for line in list(self.lines) if line.startswith("made ")]
+        # A signal may come between a line and its end: then two stand in one.
+        stamps = [found for line in list(self.lines) for found in re.findall(r"made (\d+) (\d+)", line)]
         return {int(soc) * RATE + int(fracsec) * RATE // _TIME_BASE for soc, fracsec in stamps}
 
     def untimed(self):

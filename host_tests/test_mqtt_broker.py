@@ -44,7 +44,7 @@ def test_2_broker_restarts_many_times(mpy, mosquitto):
     print("seed", seed)
     rng = random.Random(seed)
     trials = 8
-    with NodeProcess(mpy, port=mosquitto.port, records=18_000, rate=150, slots=16_384, limit_s=200) as node:
+    with NodeProcess(mpy, port=mosquitto.port, records=18_000, rate=150, slots=4096, limit_s=200) as node:
         for trial in range(trials):
             node.wait_said("connected", 1 + trial)
             time.sleep(rng.uniform(10.1, 13))
