@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -136,8 +137,8 @@ def test_a_concentrator_has_a_row_for_each_pmu():
     assert [(row["station"], row["frequency_hz"]) for row in watch.rows(SOC)] == [("Bay 1", 50.0), ("Bay 2", 51.0)]
 
 
-def three_phase(phasors):
-    """A Pmu of a medium-voltage feeder."""
+def three_phase(phasors, stat=0x2000):
+    """A Pmu of a medium-voltage feeder; not synchronised, unless its STAT says otherwise."""
     pmu = Pmu(station="Feeder of a mill", idcode=765)
     channels = [(f"{'VI'[i // 3]}{'ABC'[i % 3]}", i // 3, (20_000, 1_000)[i // 3]) for i in range(phasors)]
     pmu.config.pmus = [PmuConfig(pmu.config.pmus[0].stn, 765, 1, channels)]
@@ -145,7 +146,7 @@ def three_phase(phasors):
 
     def frame(number, tq=0):
         values = [cmath.rect((9237.6, 123.4)[i // 3], -2 * math.pi / 3 * (i % 3)) for i in range(phasors)]
-        block = PmuData.measured(pmu.config.pmus[0], 0x2000, values, 50.012, -0.05)
+        block = PmuData.measured(pmu.config.pmus[0], stat, values, 50.012, -0.05)
         return Data(765, SOC + number // 50, tq, number % 50 * 20_000, [block]).encode(pmu.config)
 
     pmu.frame = frame
@@ -174,6 +175,31 @@ def test_the_table_fits_and_cuts_no_number(width, pmus, height):
     assert sorted(body) == body
 
 
+@pytest.mark.parametrize("width", [*range(29, 130, 4), 150, 165, 200])
+@pytest.mark.parametrize("height", [6, 24])
+def test_warnings_take_nothing_from_numbers(width, height):
+    """On test, not synchronised, late by decades, with a backlog: what is shown is whole, the rest is named."""
+    late_s = 481_000 * 3600
+    watch = heard(three_phase(6, 0xA0C3), range(10), tq=5, late_s=late_s)
+    watch.feed(PLACE.format("STATUS"), b'{"waiting": 12, "flash_waiting": 123456}', SOC)
+    text = drawn(watch.rows(SOC + 0.3 + late_s), width, height)
+    words, head = " ".join(text), text[1]
+    assert max(map(len, text)) <= width and not re.search("[0-9.]…", words)
+    left_out = re.search("no room for ([a-z, ]*);", words)
+    left_out = left_out[1].split(", ") if left_out else []
+    numbers = {"frequency": " 50.0120 Hz", "rate": " 50.0/s", "gaps": " 0", "late": " 481000.0 h", "outbox": " 12",
+               "phasors": "VA 9.238 kV"}
+    for column, number in numbers.items():
+        assert column not in head and column in left_out or column in head and number in words
+    shown = re.findall(r"([VI][ABC]) (9\.238 kV|123\.40 A)(?:∠([+-][0-9.]+)°)?(?= |$)", words)
+    more = re.search(r"[°VA] \+([0-9]+)", words)
+    assert "phasors" in left_out or len(shown) + int(more[1] if more else 0) == 6
+    angles = {"A": "+0.0", "B": "-120.0", "C": "+120.0"}
+    for name, size, angle in shown:
+        assert size == ("9.238 kV" if name[0] == "V" else "123.40 A")
+        assert angle == angles[name[1]] or angle == "" and width < 100
+
+
 def test_the_table_says_everything_about_one():
     watch = heard(three_phase(6), [*range(50), *range(60, 100)], tq=8)
     watch.feed(PLACE.format("STATUS"), b'{"waiting": 3, "flash_waiting": 120, "dropped": 2}', SOC)
@@ -195,6 +221,12 @@ def test_filters():
     assert "+/+/+/STATUS/+" in filters_of(None) and "+/+/+/PDC/+" in filters_of(None)
     assert filters_of([TOPIC])[0] == TOPIC and PLACE.format("PMU-BACKFILL") in filters_of([TOPIC])
     assert filters_of(["lab/#"]) == ["lab/#"]
+
+
+@pytest.mark.parametrize("topic", ["", "a/#/b", "a/b#", "a/+b/c", "a\0b"])
+def test_what_is_no_filter(topic):
+    with pytest.raises(ValueError, match="topic"):
+        filters_of(["lab/#", topic])
 
 
 def command(*arguments):
@@ -225,6 +257,13 @@ def test_the_command_until_interrupted(mosquitto):
         process.wait()
         publisher.close()
     assert (process.returncode, err) == (0, "")
+
+
+def test_no_filter_is_refused_in_one_line():
+    """Before anything is connected to: nobody listens on port 1."""
+    process = command("127.0.0.1:1", "--topic", "a/#/b", "--once")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.count("\n")) == (1, "", 1) and "a/#/b" in err and "reached" not in err
 
 
 @pytest.mark.torture
