@@ -189,18 +189,21 @@ class Outbox:
         return True
 
     def save(self):
-        """Bring everything that waits in RAM to flash. False: it does not take it."""
+        """Bring what waits in RAM to flash, thinned as the log is by now. False: it does not take it."""
         self._count_chunks()
         ring, store = self.ring, self._store
         if not store.ready(self._now):
             return False
         try:
             while len(ring):
-                if self._put(ring.acked):
+                if not self._keeps(ring.acked):
+                    ring.release(GONE)
+                elif self._put(ring.acked):
                     ring.release(SPILLED)
                     self.spilled += 1
                 else:
                     store.write()
+                    self.thinning.filled(store.filled())
             if self.stream.fill:
                 store.write()
             while store.keep_house(self._now, False):
@@ -234,12 +237,9 @@ class Outbox:
                 return False
             else:
                 seq = ring.acked
-                at = seq & (ring.slots - 1)
-                if seq != self._judged:
-                    if not self.thinning.keeps(ring.marks[at], ring.ticks[at], ring.buf, at * ring.slot_size):
-                        ring.release(GONE)
-                        continue
-                    self._judged = seq
+                if not self._keeps(seq):
+                    ring.release(GONE)
+                    continue
                 if self._put(seq):
                     ring.release(SPILLED)
                     self.spilled += 1
@@ -249,6 +249,16 @@ class Outbox:
                 self.thinning.filled(self._store.filled())
             return ready
         return False
+
+    def _keeps(self, seq):
+        """Whether the oldest record, seq, is to go to flash; each is judged once."""
+        ring = self.ring
+        at = seq & (ring.slots - 1)
+        if seq != self._judged:
+            if not self.thinning.keeps(ring.marks[at], ring.ticks[at], ring.buf, at * ring.slot_size):
+                return False
+            self._judged = seq
+        return True
 
     def _due(self):
         """Whether the oldest record in RAM is to be spilled."""
