@@ -118,6 +118,31 @@ def test_one_of_several_pmus_has_to_be_named(tmp_path):
     assert "No such file" in run(path, other, "--out", tmp_path / "absent" / "o.csv").output
 
 
+def test_no_archive_is_written_over_and_other_files_only_if_told(tmp_path):
+    pmu, wide = Pmu(), Pmu(analogs=1)
+    wide.config.soc = SOC + 1
+    path = made(tmp_path / "a.csv", pmu.cfg2, wide.config.encode(),
+                *map(pmu.frame, range(50)), *map(wide.frame, range(50, 60)))
+    other = made(tmp_path / "o-2.csv", pmu.cfg2)
+    link, hard = tmp_path / "link", tmp_path / "hard"
+    link.symlink_to(path)
+    hard.hardlink_to(path)
+    before = path.read_bytes()
+    for out in (path, link, hard, other, *(tmp_path / (name + part) for name in ("a.csv", "link", "o-2.csv")
+                                           for part in ("-wal", "-shm", "-journal"))):
+        result = run(path, "--out", out, "--force")
+        assert result.exit_code == 1 and "an archive" in result.output, out
+    assert path.read_bytes() == before
+    result = run(path, "--out", tmp_path / "o.csv")  # its second file would be an archive
+    assert result.exit_code == 1 and "o-2.csv is an archive" in result.output
+    with closing(Archive(other, readonly=True)) as archive:
+        assert archive.topics() == [TOPIC]
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    assert "--force" in run(path, "--out", mine).output and mine.read_text() == "mine"
+    assert run(path, "--out", mine, "--force").exit_code == 0 and len(rows(mine.read_text())) == 51
+
+
 def test_beside_a_writer_and_into_a_pipe_that_closes(tmp_path):
     pmu = Pmu()
     path = made(tmp_path / "a.sqlite", pmu.cfg2, *map(pmu.frame, range(5000)))

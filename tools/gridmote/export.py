@@ -20,6 +20,8 @@ from gridmote.archive_view import opened, parse_time, topics_of, utc, watched
 from gridmote.fault import Fault, give_up
 from gridmote.rawframe import grid_of, idcode_of, stamp_us
 
+_SQLITE = b"SQLite format 3\0"
+_PARTS = ("", "-wal", "-shm", "-journal")  # files of one SQLite database
 _HEAD = ("time_utc", "soc", "fracsec", "time_quality")
 
 
@@ -99,8 +101,9 @@ class Layouts:
 class _Output:
     """CSV files, one for each set of columns: FILE, then FILE-2 and so on; or standard output, which takes one."""
 
-    def __init__(self, path, stack):
+    def __init__(self, path, stack, archive, force):
         self._path, self._stack = path, stack
+        self._archive, self._force = archive, force
         self.columns = None
         self.files = []  # [name, rows]
         self._writer = None
@@ -122,11 +125,30 @@ class _Output:
             name = self._path
             if self.files:
                 name = name.with_name("%s-%d%s" % (name.stem, len(self.files) + 1, name.suffix))
+            check_output(name, self._archive, self._force)
             stream = self._stack.enter_context(name.open("w", newline="", encoding="utf-8"))
         self._writer = csv.writer(stream, lineterminator="\n")
         self._writer.writerow(columns)
         self.columns = columns
         self.files.append([name, 0])
+
+
+def check_output(path, archive, force):
+    """Fault where writing `path` would cost a file: an archive or a part of one, without `force` any other."""
+    real = path.resolve()
+    parts = [Path(str(archive.resolve()) + suffix) for suffix in _PARTS]
+    own = real in parts or any(part.exists() and real.exists() and part.samefile(real) for part in parts)
+    if own or any(_is_sqlite(Path(str(real).removesuffix(suffix))) for suffix in _PARTS):
+        raise Fault("%s is an archive or a part of one: nothing is written over it" % path)
+    if real.is_file() and not force:
+        raise Fault("%s exists; --force writes over it" % path)
+
+
+def _is_sqlite(path):
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(_SQLITE)) == _SQLITE
 
 
 def write_rows(frames, layouts, output, from_us, until_us):
@@ -159,6 +181,8 @@ def export(
     begin: Annotated[str, _FROM] = "0",
     end: Annotated[str, _UNTIL] = "4294967296",
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Write over existing files, but never over an archive.")] = False,
 ):
     """The frames of a PMU as CSV: time, STAT, frequency and ROCOF, magnitude and angle of each phasor.
 
@@ -175,7 +199,7 @@ def export(
                 raise Fault("%s has several PMUs; name one:\n%s" % (archive, "\n".join("  " + t for t in topics)))
             rows = kept.frames(topics[0], from_us // 1_000_000, -(-until_us // 1_000_000))
             layouts = Layouts(kept.configs(topics[0]))
-            output = _Output(out, stack)
+            output = _Output(out, stack, archive, force)
             unknown = write_rows((row.frame for row in watched(rows)), layouts, output, from_us, until_us)
             sys.stdout.flush()
         for name, count in output.files:
