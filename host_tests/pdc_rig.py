@@ -69,13 +69,13 @@ class Publisher:
 class Adapter:
     """`gridmote pdc --json` as a process of its own; its events in order in `events`."""
 
-    def __init__(self, broker, *options, environment=None):
+    def __init__(self, broker, *options, environment=None, stderr=None):
         command = [sys.executable, "-c", "import typer; from gridmote.pdc import pdc; typer.run(pdc)",
                    "--json", "--broker", "%s:%d" % (broker.host, broker.port), "--port", "0",
                    *map(str, options)]
         path = os.pathsep.join(str(ROOT / folder) for folder in ("lib", "tools", "."))
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True,
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True,
             env={**os.environ, "PYTHONPATH": path, **(environment or {})})
         self.events = []
         self._reader = threading.Thread(target=self._read, daemon=True)

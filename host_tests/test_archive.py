@@ -1,8 +1,13 @@
 """The archive: what makes a frame the same, what is kept, what is missing, what happens when it cannot."""
 
+import contextlib
+import os
 import queue
 import sqlite3
+import tempfile
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -206,6 +211,38 @@ def test_no_archive(tmp_path):
             Archive(path)
     with pytest.raises(ArchiveError):
         Archive(tmp_path / "absent.sqlite", readonly=True)
+
+
+def test_in_a_folder_that_nobody_may_write_to(archive_file):
+    path, readable = archive_file
+    with readable(), closing(Archive(path, readonly=True)) as archive:
+        assert [row.frame for row in archive.frames(TOPIC)] == [PMU.frame(0)]
+    path.with_name(path.name + "-wal").write_bytes(b"something")
+    with readable(), pytest.raises(ArchiveError, match="read-only.*a.sqlite-wal"):
+        Archive(path, readonly=True)
+
+
+@pytest.fixture
+def archive_file():
+    """An archive of one frame and a context in which its folder is read-only, for root too."""
+    @contextlib.contextmanager
+    def readable():
+        folder.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "a.sqlite"
+        with closing(Archive(path)) as made:
+            made.store([Entry(TOPIC, 1, [PMU.cfg2, PMU.frame(0)])])
+        yield path, readable
 
 
 class Failing:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmote.archive import BACKFILL, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
+from gridmote.archive import BACKFILL, PORT, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
 from host_tests.pdc_rig import SOC, Pmu
 from host_tests.property import examples
 
@@ -200,8 +200,10 @@ def test_a_file_of_version_1_is_upgraded_in_place(tmp_path):
             assert archive.configs(TOPIC) == [(SOC * 1_000_000, PMU.cfg2)]
             assert [gap.missing for gap in archive.gaps(TOPIC)] == [1]
             assert len(list(archive.records(EVENTS))) == 1
+            archive.store([Entry(TOPIC, 0, (4712, 4713), PORT), Entry(TOPIC, 0, (4712, 4799), PORT)])
+            assert (archive.ports(4712), archive.ports(5000)) == ({TOPIC: 4713}, {})
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (3,)
         assert database.execute("SELECT duplicates FROM topics ORDER BY id").fetchall() == [(6,), (1,)]
 
 
@@ -211,6 +213,7 @@ def test_a_reader_leaves_a_file_of_version_1_as_it_is(tmp_path):
     with closing(Archive(path, readonly=True)) as archive:
         assert archive.counts(TOPIC) == {"frames": 3, "duplicates": 4, "conflicts": 0, "configs": 1,
                                          "untimed": 0, "records": 0}
+        assert archive.ports(4712) == {}
         assert archive.topics() == [TOPIC] and list(archive.records(EVENTS)) == []
     assert path.read_bytes() == before
 
@@ -219,7 +222,7 @@ def test_a_file_of_a_later_version_is_left_alone(tmp_path):
     path = tmp_path / "new.sqlite"
     Archive(path).close()
     with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
     for readonly in (False, True):
         with pytest.raises(ArchiveError, match="later"):
             Archive(path, readonly)

@@ -141,7 +141,7 @@ def test_what_is_no_archive_is_said_in_a_line(tmp_path):
     empty = tmp_path / "empty.sqlite"
     Archive(empty).close()
     path = made(tmp_path / "a.sqlite", range(3))
-    for arguments, word in (((tmp_path / "absent",), "no such file"), ((tmp_path,), "no such file"),
+    for arguments, word in (((tmp_path / "absent",), "no such file"), ((tmp_path,), "is a directory"),
                             ((text,), "not a database"), ((empty,), "empty"), ((path, "a/b"), TOPIC)):
         result = run(*arguments)
         assert result.exit_code == 1 and word in result.output, result.output

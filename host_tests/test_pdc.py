@@ -261,7 +261,8 @@ def test_a_locked_archive_stops_neither_serving_nor_loses_a_frame(adapters, publ
 
 def test_what_a_broker_or_a_user_does_wrong_is_one_line(adapters, tmp_path):
     for options in (["--port", "70000"], ["--port", "a/+=4712"], ["--broker", "http://x"],
-                    ["--broker", "mqtt://u:secret@x"], ["--archive", str(tmp_path)]):
+                    ["--broker", "mqtt://u:secret@x"], ["--archive", str(tmp_path)],
+                    ["--topic", "a/#/b"], ["--topic", ""], ["--broker", "127.0.0.1:0"]):
         adapter = adapters(*options)
         assert adapter.process.wait(WAIT_S) == 1, options
 
@@ -272,5 +273,5 @@ def test_a_port_of_its_own_for_a_topic(adapters, publisher):
     adapter = adapters("--port", TOPIC_A + "=0")
     assert adapter.wait_for("pmu", topic=TOPIC_A)["idcode"] == 7
     taken = adapter.wait_for("pmu")["port"]
-    clash = adapters("--port", "%s=%d" % (TOPIC_A, taken))
+    clash = adapters("--port", "%s=%d" % (TOPIC_A, taken), "--client-id", "another")
     assert clash.process.wait(WAIT_S) == 1

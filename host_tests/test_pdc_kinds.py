@@ -85,7 +85,7 @@ def run(mosquitto, tmp_path, publisher, *options):
         assert [(r.boot, r.number) for r in archive.records(METER)] == [(4, 2)]
         assert archive.counts(EVENT)["conflicts"] == 1
     counts = {"received": 35, "archived": 29, "untimed": 5, "records": 2, "duplicates": 6, "conflicts": 1,
-              "bad": 3, "late": 33, "late_dropped": 0}
+              "bad": 3, "late": 33, "late_dropped": 0, "late_unasked": 0}
     assert {name: summary[name] for name in counts} == counts
     assert {event["topic"] for event in adapter.find("bad_payload")} == {EVENT, METER, UNTIMED}
     return summary, got

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import ipaddress
 import os
+import re
 import socket
 
 import pytest
@@ -16,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from gridmote.archive import Archive
 from gridmote.pdc import split_ports
-from gridmote.subscriber import BrokerAddress, Subscriber
+from gridmote.subscriber import BrokerAddress, Subscriber, topic_filter
 from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
 
 TOPIC = "area/secondary-station/1/PMU/7"
@@ -220,14 +221,26 @@ def test_broker_addresses():
             ("mqtts://u%40x@broker", "mqtts://broker:8883", "u@x")):
         address = BrokerAddress(text)
         assert (str(address), address.user) == (shown, user)
-    for text in ("http://broker", "mqtt://u:p@broker", "mqtt://broker/x", "", "broker:99999"):
-        with pytest.raises(ValueError):
+    for text in ("http://broker", "mqtt://u:p@broker", "mqtt://broker/x", "", "broker:99999", "127.0.0.1:0",
+                 "broker:x", "[::1"):
+        with pytest.raises(ValueError, match="broker"):
             BrokerAddress(text)
+    for text in ("broker:x", "[::1"):
+        with pytest.raises(ValueError, match=re.escape(repr(text))):
+            BrokerAddress(text)
+
+
+def test_topic_filters():
+    for text in ("a", "/", "+/+/+/PMU/+", "#", "a/#", "+", "/+/#", "$share/group/a/+"):
+        assert topic_filter(text) == text
+    for text in ("", "a/#/b", "a#", "#/a", "a/b+", "+a/b", "##", "a\0", "a" * 65536):
+        with pytest.raises(ValueError, match="topic"):
+            topic_filter(text)
 
 
 def test_ports():
     assert split_ports([]) == (4712, {})
     assert split_ports(["5000", "a/b=c=1"]) == (5000, {"a/b=c": 1})
-    for option in ("x", "a=b", "a/#=4712", "-1", "65536"):
+    for option in ("x", "a=b", "a/#=4712", "a/#/b=1", "-1", "65536"):
         with pytest.raises(ValueError):
             split_ports([option])

@@ -12,6 +12,7 @@ untimed    frames of a boot that never learned the time: live topic + boot + num
            untimed_configs has the CFG-2 frame of such a boot.
 records    METER and EVENT messages, JSON as it came, by topic + boot + number ("seq").
 record_conflicts  as conflicts, of the last two.
+ports      the TCP port at which an adapter with this base port serves a live topic: the first one stays.
 
 A batch is one transaction, on the disk when `store()` returns (WAL with synchronous=FULL).
 """
@@ -25,12 +26,13 @@ from gridmote import archive_schema
 from gridmote.archive_gaps import find_gaps
 from gridmote.rawframe import grid_of, has_time, idcode_of, identity, same_config, stamp_us
 
-LIVE, BACKFILL, UNTIMED, RECORD = range(4)  # legal values of Entry.kind
+LIVE, BACKFILL, UNTIMED, RECORD, PORT = range(5)  # legal values of Entry.kind
 _KEY = "topic_id = ? AND idcode = ? AND soc = ? AND leap = ? AND fracsec = ?"
 _RECORD_KEY = "topic_id = ? AND boot = ? AND number = ?"
 
 # One message. topic: the live topic of its producer, or its own for a RECORD. content, by kind: a list of frames
-# (LIVE, BACKFILL), (boot, [(number, ticks, frame)]) (UNTIMED), (boot, number, JSON bytes) (RECORD).
+# (LIVE, BACKFILL), (boot, [(number, ticks, frame)]) (UNTIMED), (boot, number, JSON bytes) (RECORD),
+# (base port, port) (PORT, which is no message and counts as nothing).
 # retained: the broker gave what it had kept, not what a node just published.
 Entry = namedtuple("Entry", "topic received_us content kind retained", defaults=(LIVE, False))
 # What one batch added, as counts.
@@ -53,9 +55,7 @@ class Archive:
         self._topics = {}
         try:
             if readonly:
-                self._db = sqlite3.connect(
-                    "file:%s?mode=ro" % str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23"),
-                    uri=True, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
+                self._db = archive_schema.open_readonly(path, lock_timeout_s)
             else:
                 self._db = sqlite3.connect(
                     path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
@@ -83,6 +83,10 @@ class Archive:
             counts = [0] * len(Stored._fields)
             for item in batch:
                 entry = Entry(*item)
+                if entry.kind == PORT:
+                    base, port = entry.content
+                    db.execute("INSERT OR IGNORE INTO ports VALUES (?, ?, ?)", (base, entry.topic, port))
+                    continue
                 topic_id = self._topic_id(entry.topic)
                 if entry.kind == RECORD:
                     self._store_record(topic_id, entry, counts)
@@ -206,6 +210,10 @@ class Archive:
             "SELECT topic FROM topics WHERE EXISTS (SELECT 1 FROM frames WHERE topic_id = id) "
             "OR EXISTS (SELECT 1 FROM configs WHERE topic_id = id) "
             "OR EXISTS (SELECT 1 FROM untimed WHERE topic_id = id) ORDER BY topic")]
+
+    def ports(self, base):
+        """-> {live topic: port} that adapters with this base port gave."""
+        return dict(self._db.execute("SELECT topic, port FROM ports WHERE base = ?", (base,)))
 
     def frames(self, topic, from_soc=0, until_soc=1 << 32):
         """Yields a Row for each data frame with from_soc <= SOC < until_soc, by IDCODE and time."""

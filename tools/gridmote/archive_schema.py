@@ -1,8 +1,9 @@
-"""The tables of an archive file, and how an older file becomes one of this version."""
+"""The tables of an archive file, how an older file becomes one of this version, and opening one to read."""
 
 import sqlite3
+from pathlib import Path
 
-VERSION = 2  # PRAGMA user_version
+VERSION = 3  # PRAGMA user_version
 _FRAME_COLUMNS = (
     "topic_id INTEGER NOT NULL, idcode INTEGER NOT NULL, soc INTEGER NOT NULL, leap INTEGER NOT NULL, "
     "fracsec INTEGER NOT NULL, received_us INTEGER NOT NULL, frame BLOB NOT NULL")
@@ -35,7 +36,44 @@ _TABLES = {  # version in which each came: {name: columns}
             "received_us INTEGER NOT NULL, content BLOB NOT NULL, "
             "PRIMARY KEY (topic_id, boot, number, content)) WITHOUT ROWID",
     },
+    3: {
+        "ports":
+            "(base INTEGER NOT NULL, topic TEXT NOT NULL, port INTEGER NOT NULL, "
+            "PRIMARY KEY (base, topic)) WITHOUT ROWID",
+    },
 }
+
+
+def open_readonly(path, timeout_s):
+    """-> read-only connection. Raises sqlite3.Error.
+
+    Beside a writer SQLite needs files of its own in the folder; where it can make none the file is taken as one
+    that nobody changes, unless a write-ahead log says that the file alone is not all.
+    """
+    name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+    def connect(options):
+        db = sqlite3.connect(
+            "file:%s?%s" % (name, options), uri=True, timeout=timeout_s, isolation_level=None,
+            check_same_thread=False)
+        try:
+            _version(db)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    try:
+        return connect("mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        log = Path(str(path) + "-wal")
+        if log.exists() and log.stat().st_size:
+            raise sqlite3.OperationalError(
+                "its folder is read-only and %s holds a part of it: copy both to where you may write"
+                % log.name) from error
+        return connect("mode=ro&immutable=1")
 
 
 def prepare(db, readonly):

@@ -13,6 +13,8 @@ from gridmote.fault import Fault
 
 def opened(path):
     """-> Archive, read-only; Fault in words for whoever typed the path."""
+    if Path(path).is_dir():
+        raise Fault("%s is a directory; name the archive file in it" % path)
     if not Path(path).is_file():
         raise Fault("%s: no such file; `gridmote pdc --archive %s` makes one" % (path, path))
     try:

@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 
 from gridmote.archive import Archive, ArchiveError
+from gridmote.fault import Fault
 from gridmote.pdc_adapter import PdcAdapter
 from gridmote.pdc_intake import DEFAULT_FILTERS, filters_for
+from gridmote.pdc_lock import only_one
 from gridmote.pdc_report import Report
-from gridmote.subscriber import BrokerAddress, Subscriber
+from gridmote.subscriber import BrokerAddress, Subscriber, topic_filter
 
 
 class Backfill(StrEnum):
@@ -23,10 +25,18 @@ class Backfill(StrEnum):
 
 
 async def _run(host, base_port, fixed_ports, archive, late_to_clients, report, session):
+    """Until a signal, or Fault when the broker gave the session to another adapter."""
     adapter = PdcAdapter(host, base_port, fixed_ports, archive, late_to_clients, report)
     loop = asyncio.get_running_loop()
-    adapter.subscriber = Subscriber(loop=loop, on_messages=adapter.on_messages, report=report, **session)
-    ended = asyncio.Event()
+    ended, taken = asyncio.Event(), []
+
+    def told(event, **fields):
+        report(event, **fields)
+        if event == "session_taken":
+            taken.append(event)
+            ended.set()
+
+    adapter.subscriber = Subscriber(loop=loop, on_messages=adapter.on_messages, report=told, **session)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     adapter.start()
@@ -35,6 +45,9 @@ async def _run(host, base_port, fixed_ports, archive, late_to_clients, report, s
     totals.cancel()
     await adapter.stop()
     report("summary", **adapter.summary())
+    if taken:
+        raise Fault("another program took over the session of client id %s at %s, and gets its messages now: "
+                    "each adapter needs a --client-id of its own" % (session["client_id"], session["address"]))
 
 
 def split_ports(options):
@@ -46,7 +59,7 @@ def split_ports(options):
             raise ValueError("port %r: expected 0..65535 or TOPIC=PORT" % option)
         if not topic:
             base = int(port)
-        elif "+" in topic or "#" in topic:
+        elif "+" in topic_filter(topic) or "#" in topic:
             raise ValueError("port %r: a port is for one topic, not for a wildcard" % option)
         else:
             fixed[topic] = int(port)
@@ -66,7 +79,8 @@ def pdc(
         help="Topic of a PMU, + and # allowed; repeatable. Without any: +/+/+/PMU/+. "
              "What nodes send beside it (backfill, METER, EVENT) comes along")] = None,
     port: Annotated[list[str] | None, typer.Option(
-        help="TCP port of the first PMU heard (4712), further ones get the next; or TOPIC=PORT; repeatable")
+        help="TCP port of the first PMU heard (4712), further ones get the next, and keep it with --archive; "
+             "TOPIC=PORT fixes one; repeatable")
     ] = None,
     host: Annotated[str, typer.Option(
         help="Address to listen at; 0.0.0.0 lets PDCs of other machines in (C37.118 knows no passwords)")
@@ -74,7 +88,8 @@ def pdc(
     archive: Annotated[Path | None, typer.Option(
         help="SQLite file that keeps every frame exactly once")] = None,
     backfill: Annotated[Backfill, typer.Option(
-        help="Where frames go that come late: the archive only, or PDC clients too, at ten times the live rate")
+        help="Where frames go that come late: the archive only, or PDC clients that take data then too, at ten "
+             "times the live rate")
     ] = Backfill.ARCHIVE,
     user: Annotated[str | None, typer.Option(help="MQTT user name")] = None,
     password_file: Annotated[Path | None, typer.Option(
@@ -82,7 +97,8 @@ def pdc(
     ca: Annotated[Path | None, typer.Option(
         help="CA certificates for mqtts:// instead of the system's", exists=True, dir_okay=False)] = None,
     client_id: Annotated[str | None, typer.Option(
-        help="MQTT client id: the broker keeps messages for it while the adapter is away")] = None,
+        help="MQTT client id, unique per running adapter: the broker keeps messages for it while the adapter is "
+             "away. Without any: of this computer and the base port")] = None,
     mqtt: Annotated[int, typer.Option(
         min=3, max=5, help="MQTT version: 5, or 3 (3.1.1) for an old broker")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each event")] = False,
@@ -91,15 +107,16 @@ def pdc(
     try:
         address = BrokerAddress(broker)
         base_port, fixed_ports = split_ports(port or [])
-        filters = filters_for([*(topic or []), *fixed_ports]) or DEFAULT_FILTERS
+        filters = filters_for([*map(topic_filter, topic or []), *fixed_ports]) or DEFAULT_FILTERS
         session = {
             "address": address, "filters": filters, "version": mqtt, "user": user,
             "password": _password(password_file), "ca": str(ca) if ca else None,
             "client_id": client_id or "gridmote-pdc-%s-%d" % (socket.gethostname(), base_port),
         }
-        kept = Archive(str(archive)) if archive else None
         late_to_clients = backfill is Backfill.CLIENTS
-        asyncio.run(_run(host, base_port, fixed_ports, kept, late_to_clients, Report(as_json), session))
-    except (ValueError, ArchiveError, OSError) as error:
+        with only_one(session["client_id"], address):
+            kept = Archive(str(archive)) if archive else None
+            asyncio.run(_run(host, base_port, fixed_ports, kept, late_to_clients, Report(as_json), session))
+    except (ValueError, ArchiveError, OSError, Fault) as error:
         typer.echo("gridmote pdc: %s" % error, err=True)
         raise typer.Exit(1) from error

@@ -8,7 +8,7 @@ import time
 
 from c37118.decode import decode
 from c37118.frame import CFG2, DATA, kind_of
-from gridmote.archive import BACKFILL, LIVE, RECORD, UNTIMED
+from gridmote.archive import BACKFILL, LIVE, PORT, RECORD, UNTIMED, Entry
 from gridmote.archive_writer import ArchiveWriter
 from gridmote.pdc_backlog import Backlog
 from gridmote.pdc_intake import entry_of
@@ -17,20 +17,23 @@ from gridmote.pmu_server import PmuServer
 _TOTALS_EVERY_S = 10
 _GAPS_MOST = 500_000  # frames of a topic whose gaps are looked for at the end: about two seconds
 _TOLD_CLIENTS = 200  # connections that the summary lists, the last ones
+_NO_RECEIPT = (0, 0, 0)  # of QoS 0: nothing to acknowledge
 _STORED = ("archived", "duplicates", "conflicts", "configurations", "untimed", "records")  # as archive.Stored
 
 
 class PdcAdapter:
     """Takes MQTT messages, serves their frames, archives them, acknowledges them: in this order.
 
-    host: address to listen at; base_port: that of the first topic heard, every further one gets the next;
-    fixed_ports: {topic: port}, listening from the start; archive: Archive or None; late_to_clients: whether
-    frames that come late go to clients too, see pdc_backlog. `subscriber` is set by the caller before start().
+    host: address to listen at; base_port: that of the first topic heard, every further one gets the next, and
+    keeps it in later runs with the same archive (base port 0: any free one, never remembered); fixed_ports:
+    {topic: port}, listening from the start; archive: Archive or None; late_to_clients: whether frames that come
+    late go to clients too, see pdc_backlog. `subscriber` is set by the caller before start().
     One event loop; see Subscriber and ArchiveWriter for their threads.
     """
 
     def __init__(self, host, base_port, fixed_ports, archive, late_to_clients, report):
-        self._host, self._next_port, self._fixed_ports = host, base_port, fixed_ports
+        self._host, self._base_port, self._next_port, self._fixed_ports = host, base_port, base_port, fixed_ports
+        self._ports = archive.ports(base_port) if archive and base_port else {}  # live topic -> port
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._late_to_clients = late_to_clients
@@ -38,7 +41,7 @@ class PdcAdapter:
         self._backlogs = {}  # the same -> Backlog
         self._announced = {}  # the same -> CFG-2 that the backlog's frames have, where it is not the live one
         self._catching_up = False
-        self._late_before = 0
+        self._late_before = self._unasked_before = 0
         self._serving = set()  # tasks
         self._counts = collections.Counter()  # received, bad, ignored, and as _STORED
         self._received = collections.Counter()  # by topic
@@ -106,17 +109,27 @@ class PdcAdapter:
         """The broker begins to deliver what it kept, or has delivered it."""
         self._catching_up = begins
         if begins:
-            self._late_before = self._late()
+            self._late_before, self._unasked_before = self._late(), self._unasked()
             return
         for backlog in self._backlogs.values():
             backlog.release()
         late = self._late() - self._late_before
         if late:
-            to = ["archive"] * bool(self._archive) + ["clients"] * self._late_to_clients
-            self._report("caught_up", late_frames=late, to=" and ".join(to) or "nobody: no --archive")
+            self._report(
+                "caught_up", late_frames=late, to=self._late_went_to(late, self._unasked() - self._unasked_before))
+
+    def _late_went_to(self, late, unasked):
+        to = ["archive"] * bool(self._archive) + ["clients"] * (self._late_to_clients and unasked < late)
+        text = " and ".join(to) or "nobody" + ": no --archive" * (not self._late_to_clients)
+        if unasked:
+            text += "; no client had asked for " + ("data" if unasked == late else "%d of them" % unasked)
+        return text
 
     def _late(self):
         return sum(backlog.late for backlog in self._backlogs.values())
+
+    def _unasked(self):
+        return sum(backlog.unasked for backlog in self._backlogs.values())
 
     def _pass_on(self, entry):
         if entry.kind in (UNTIMED, RECORD):
@@ -175,18 +188,36 @@ class PdcAdapter:
     def _serve_somewhere(self, topic):
         """-> PmuServer at the next free port; without any, one that nobody can connect to, and a word."""
         reason = "no port below 65536 is left"
-        while self._next_port <= 65535:
-            port = self._next_port
-            self._next_port += 1 if port else 0  # base port 0: any free one
+        for port in self._candidates(topic):
             try:
-                return self._take_up(topic, self._serve(topic, port))
+                server = self._serve(topic, port)
             except OSError as error:
                 reason = str(error)
                 if error.errno != errno.EADDRINUSE or not port:
                     break
                 self._report("port_taken", port=port)
+            else:
+                self._remember(topic, port)
+                return self._take_up(topic, server)
         self._report("not_served", topic=topic, reason=reason)
         return self._take_up(topic, PmuServer(topic, self._client_event))
+
+    def _candidates(self, topic):
+        """Yields the topic's own port of earlier runs, then those that are nobody's."""
+        if topic in self._ports:
+            yield self._ports[topic]
+        others = set(self._ports.values())
+        while self._next_port <= 65535:
+            port = self._next_port
+            self._next_port += 1 if port else 0  # base port 0: any free one
+            if port not in others:
+                yield port
+
+    def _remember(self, topic, port):
+        """For later runs; a port that was taken once is tried again then."""
+        if self._base_port and self._writer and topic not in self._ports:
+            self._ports[topic] = port
+            self._writer.put(Entry(topic, 0, (self._base_port, port), PORT), _NO_RECEIPT)
 
     def _take_up(self, topic, server):
         self._servers[topic] = server
@@ -226,6 +257,7 @@ class PdcAdapter:
         servers = self._servers.values()
         totals["late"] = self._late()
         totals["late_dropped"] = sum(backlog.dropped for backlog in self._backlogs.values())
+        totals["late_unasked"] = self._unasked()
         totals["repeated"] = sum(server.repeated for server in servers)
         totals["unmatched"] = sum(server.unmatched for server in servers)
         totals["commands_discarded"] = sum(server.discarded for server in servers)

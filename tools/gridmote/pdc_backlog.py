@@ -21,7 +21,8 @@ _WAITING_MOST = 100_000  # late frames of a stream that wait for their turn; hal
 class Backlog:
     """Late frames of one PmuServer, in its event loop. to_clients: whether they go there, else only counted.
 
-    Counters: `late` frames in all, `dropped` of them because too many waited.
+    Counters: `late` frames in all; with `to_clients` those of them that went to none, `dropped` because too many
+    waited, `unasked` because no client had asked for data when they came.
     """
 
     def __init__(self, server, to_clients):
@@ -31,7 +32,7 @@ class Backlog:
         self._newest_us = 0
         self._waiting = collections.deque()  # (frame, CFG-2)
         self._timer = None
-        self.late = self.dropped = 0
+        self.late = self.dropped = self.unasked = 0
 
     def hold(self, frame):
         """A frame of the live topic while the broker delivers what it kept."""
@@ -52,7 +53,10 @@ class Backlog:
     def add(self, frame, config):
         """A late frame, with the CFG-2 (bytes or None) that describes it."""
         self.late += 1
-        if not self._to_clients or not any(client.data_on for client in self._server.clients):
+        if not self._to_clients:
+            return
+        if not any(client.data_on for client in self._server.clients):
+            self.unasked += 1
             return
         if len(self._waiting) == _WAITING_MOST:
             self._waiting.popleft()

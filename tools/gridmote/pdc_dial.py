@@ -7,6 +7,8 @@ import select
 import socket
 import time
 
+import paho.mqtt.client as mqtt
+
 _TRY_S = 0.5  # a path that was cut is open again before the kernel asks again by itself
 _TRIES = 6  # on their way at once: the earlier ones arrive where the path is merely slow
 _PATIENCE_S = 600  # a network that is away for longer is asked less and less often
@@ -71,6 +73,22 @@ def _begin(address_info, tries, poller):
     tries[sock.fileno()] = sock
     poller.register(sock, select.POLLOUT)
     return sock.fileno(), sock.connect_ex(address)
+
+
+class SocketClient(mqtt.Client):
+    """paho's client over sockets made elsewhere; it has no other place to put them in.
+
+    make_socket() -> (connected TCP socket, seconds for the TLS handshake).
+    """
+
+    def __init__(self, make_socket, **options):
+        super().__init__(mqtt.CallbackAPIVersion.VERSION2, **options)
+        self._make_socket = make_socket
+        self.on_socket_register_write = lambda *_: None  # else ack() writes in the thread that calls it
+
+    def _create_socket_connection(self):
+        sock, self._connect_timeout = self._make_socket()
+        return sock
 
 
 class Pause:

@@ -14,7 +14,7 @@ _STYLES = {
     "caught_up": "green",
     "client_dropped": "red", "broker_lost": "red", "broker_unreachable": "red", "broker_refuses": "red",
     "archive_trouble": "red", "bad_payload": "yellow", "port_taken": "yellow",
-    "not_served": "red",
+    "not_served": "red", "session_taken": "red",
 }
 
 

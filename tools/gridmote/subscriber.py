@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gridmote.pdc_dial import Pause, dial
+from gridmote.pdc_dial import Pause, SocketClient, dial
 
 _RECEIVE_MAXIMUM = 32768  # unacknowledged messages that the broker may send while the archive cannot store
 _PACKET_MAX = 256 * 1024  # bytes; a larger message is no PMU's
@@ -36,7 +36,13 @@ class BrokerAddress:
     """`mqtt://user@host:port`, `mqtts://...` or `host:port`; ValueError names what is wrong with it."""
 
     def __init__(self, text):
-        url = urlsplit(text if "://" in text else "mqtt://" + text)
+        try:
+            url = urlsplit(text if "://" in text else "mqtt://" + text)
+            port = url.port
+        except ValueError as error:
+            raise ValueError("broker %r: %s" % (text, error)) from None
+        if port == 0:
+            raise ValueError("broker %r: port 0 is none that a broker can have" % text)
         if url.scheme not in ("mqtt", "mqtts"):
             raise ValueError("broker %s://: the scheme is mqtt or mqtts" % url.scheme)
         if url.password is not None:
@@ -45,35 +51,36 @@ class BrokerAddress:
             raise ValueError("broker %r: expected host:port" % text)
         self.tls = url.scheme == "mqtts"
         self.host = url.hostname
-        self.port = url.port or (8883 if self.tls else 1883)
+        self.port = port or (8883 if self.tls else 1883)
         self.user = unquote(url.username) if url.username else None
 
     def __str__(self):
         return "%s://%s:%d" % ("mqtts" if self.tls else "mqtt", self.host, self.port)
 
 
-class _Client(mqtt.Client):
-    """paho's client over sockets made elsewhere; it has no other place to put them in.
-
-    make_socket() -> (connected TCP socket, seconds for the TLS handshake).
-    """
-
-    def __init__(self, make_socket, **options):
-        super().__init__(mqtt.CallbackAPIVersion.VERSION2, **options)
-        self._make_socket = make_socket
-        self.on_socket_register_write = lambda *_: None  # else ack() writes in the thread that calls it
-
-    def _create_socket_connection(self):
-        sock, self._connect_timeout = self._make_socket()
-        return sock
+def topic_filter(text):
+    """-> `text`, an MQTT topic filter; ValueError names what is wrong with it."""
+    levels = text.split("/")
+    wrong = None
+    if not text or "\0" in text or len(text.encode()) > 65535:
+        wrong = "expected 1 to 65535 bytes, none of them NUL"
+    elif "#" in text and (text.count("#") > 1 or levels[-1] != "#"):
+        wrong = "# stands alone in the last level"
+    elif any("+" in level and level != "+" for level in levels):
+        wrong = "+ stands alone in its level"
+    if wrong:
+        raise ValueError("topic %r: %s" % (text, wrong))
+    return text
 
 
 class Subscriber:
     """Subscribes to `filters` (MQTT topic filters) and reconnects by itself for as long as it runs.
 
-    on_messages([Message]) and report(event, **fields), of "broker_found", "broker_lost", "broker_refuses" and
-    "broker_unreachable", run in the thread of `loop` (asyncio). A Message's receipt goes back through `ack()`
-    when the message is safe; what is not acknowledged the broker sends again at the next connection.
+    on_messages([Message]) and report(event, **fields), of "broker_found", "broker_lost", "broker_refuses",
+    "broker_unreachable" and "session_taken", run in the thread of `loop` (asyncio). After the last of these it
+    does not connect again: two that take a session from each other lose messages to each other. A Message's
+    receipt goes back through `ack()` when the message is safe; what is not acknowledged the broker sends again
+    at the next connection.
     MQTT 5, because its receive maximum lets a broker send on while messages wait for their
     acknowledgement; version 3 (3.1.1) is for brokers without it and leaves that to them (mosquitto: 20).
     """
@@ -81,6 +88,7 @@ class Subscriber:
     def __init__(self, address, filters, client_id, loop, on_messages, report,
                  user=None, password=None, ca=None, version=5):
         self.address = address
+        self._client_id = client_id
         self._filters = filters
         self._loop, self._on_messages, self._report = loop, on_messages, report
         self._inbox = collections.deque()
@@ -100,7 +108,7 @@ class Subscriber:
         self._session_present = False
         self._late, self._late_until_s = False, 0.0
         v5 = version == 5
-        self._client = client = _Client(
+        self._client = client = SocketClient(
             self._make_socket, client_id=client_id, manual_ack=True,
             protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311, clean_session=None if v5 else False)
         if user or address.user:
@@ -241,6 +249,9 @@ class Subscriber:
                 self._say("broker_refuses", reason="subscription to %s: %s" % (topic_filter, reason))
 
     def _disconnected(self, _client, _userdata, _flags, reason, _properties):
+        if reason == "Session taken over":
+            self._running = False
+            self._say("session_taken", broker=str(self.address), client_id=self._client_id)
         # paho calls a connection that simply ended an unspecified error.
         self._why = "connection closed" if str(reason) == "Unspecified error" else str(reason)
 
