@@ -3,6 +3,7 @@
 import gc
 
 from fake_storage import (
+    CONFIG,
     EVENT,
     FRAME,
     METER,
@@ -10,6 +11,7 @@ from fake_storage import (
     UNTIMED,
     Node,
     Storage,
+    config,
     numbers,
 )
 
@@ -264,7 +266,30 @@ def broker_forgets_the_backlog():
     assert node.box.thinned == 0 and node.box.dropped == 0 and node.box.flash_percent <= 100
 
 
+def doubt_on_a_standing_connection():
+    """What goes again while the connection stands: the receiver still has the CFG-2 that it was sent last."""
+    storage = Storage()
+    first = Node(storage)
+    first.frames(range(10))
+    assert first.box.save()
+    node = Node(storage, cfg=config(b"B"), hold_ms=5000)
+    node.frames(range(10, 20))
+    assert node.box.save()
+    for _ in range(2):  # the second time nothing is taken back, and yet what was said last is another's
+        message = node.take()
+        if message[0] == CONFIG:
+            assert message[1] == config()
+            node.backlog.ack(message[2])
+            message = node.take()
+        assert numbers([message[:2]]) == list(range(10))
+        node.backlog.ack(message[2])
+        node.box.again(node.now, 1000)
+    messages = node.drain()
+    assert messages[0] == (CONFIG, config(b"B")) and numbers(messages) == list(range(10, 20))
+
+
 for test in (
+    doubt_on_a_standing_connection,
     live_stays_in_ram,
     late_acknowledgements,
     messages_in_flight,

@@ -251,19 +251,22 @@ class Backlog:
         log.free(position.number, position.at)
 
     def again(self, now, most_ms):
-        """The connection is lost, and the broker may forget what it acknowledged in the last most_ms: that goes
-        again, as far as it is still on flash, and not more than once."""
-        self.rewind()
+        """The broker may forget what it acknowledged in the last most_ms: that goes again, as far as it is still on
+        flash, and not more than once. So does what is in flight."""
+        self._go_back()
         for reader in (self._durable, self._stream):
             if reader.log.revive(now, most_ms):
                 reader.number = reader.at = 0
 
     def rewind(self):
-        """The connection is lost: what is in flight goes again."""
+        """The connection is lost: what is in flight goes again, and the receiver is told the live CFG-2 anew."""
+        self._go_back()
+        self._announced = self._live
+
+    def _go_back(self):
         for reader in (self._durable, self._stream):
             for flight in self._flights:
                 if flight.reader is reader:
                     reader.restore(flight.state)
                     break
         self._flights = []
-        self._announced = self._live
