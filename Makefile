@@ -18,7 +18,7 @@ test: check ## all tests but the long ones, on both word sizes
 
 torture: setup ## long and randomised runs; SEED=... repeats one
 	@seed=$${SEED:-$$(date +%s)}; echo "SEED=$$seed"; GRIDMOTE_SEED=$$seed GRIDMOTE_EXAMPLES_TIMES=20 \
-		.venv/bin/pytest -q -s -n 3 host_tests -m "torture or hypothesis" --hypothesis-seed=$$seed --timeout=600
+		.venv/bin/pytest -q -rP -n 3 host_tests -m "torture or hypothesis" --hypothesis-seed=$$seed --timeout=600
 
 bench: setup ## wall-clock figures as ratios, also in build/bench.json
 	@$(PY) -m host_tests.bench

@@ -13,8 +13,6 @@ class Folder:
     as far as the file system promises that: littlefs does for all three, POSIX for the content of files.
     """
 
-    block_size = 4096
-
     def __init__(self, path):
         self._path = path.rstrip("/") + "/"
         try:

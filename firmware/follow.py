@@ -2,24 +2,33 @@
 
 from time import ticks_diff
 
+from mqtt.publish import Publish
+from outbox.record import CONFIG, EVENT, FRAME, METER, UNTIMED
+
 _FOR_TIME_MS = 60000  # how long after a connection frames without time wait for the clock
 
 
 class FollowUp:
-    """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records.
-    packet: Publish with room for a message. topics: {kind of record: topic}. clock: the board's, for `known`.
+    """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records. topic(data_type) -> bytes of a topic of
+    this node. clock: the board's, for `known`.
 
     `send(session, now)` sends one message if there is one and the pace allows it.
     """
 
-    def __init__(self, backlog, pace, packet, topics, clock):
+    def __init__(self, backlog, pace, topic, clock):
         self.backlog = backlog
         self._pace = pace
-        self._packet = packet
-        self._topics = topics
+        backfill = topic("PMU-BACKFILL")  # the longest: the packet has room for each
+        self._packet = Publish(backfill, backlog.most)
+        self._topics = {
+            FRAME: backfill,
+            CONFIG: backfill,
+            UNTIMED: topic("PMU-UNTIMED"),
+            METER: topic("METER"),
+            EVENT: topic("EVENT"),
+        }
         self._clock = clock
         self._connected_ms = 0
-        self.sent = 0  # messages
 
     def connected(self, now):
         self._connected_ms = now
@@ -39,7 +48,6 @@ class FollowUp:
         self._packet.address(self._topics[kind])
         session.send(self._packet, backlog.buf, 0, backlog.size, backlog.token, now)
         self._pace.take(backlog.records)
-        self.sent += 1
         return True
 
     def acked(self, token):

@@ -165,7 +165,6 @@ def _link(config, board, outbox, boots, live_most, config_frame):
     from mqtt.pace import Pace
     from mqtt.publish import Publish
     from mqtt.retry import Retry
-    from outbox import record
 
     def topic(kind):
         levels = (place["area"], place["location_type"], place["location_id"], kind, config["id"])
@@ -184,20 +183,8 @@ def _link(config, board, outbox, boots, live_most, config_frame):
     session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
     addresses = [(broker["host"], broker["port"])]
     addresses += [(other["host"], other["port"]) for other in broker["fallback"]]
-    backfill = topic("PMU-BACKFILL")
-    follow = FollowUp(
-        outbox.backlog,
-        Pace(measurement["rate"] * settings["backlog_times"]),
-        Publish(backfill, outbox.backlog.most),
-        {
-            record.FRAME: backfill,
-            record.CONFIG: backfill,
-            record.UNTIMED: topic("PMU-UNTIMED"),
-            record.METER: topic("METER"),
-            record.EVENT: topic("EVENT"),
-        },
-        board.clock,
-    )
+    pace = Pace(measurement["rate"] * settings["backlog_times"])
+    follow = FollowUp(outbox.backlog, pace, topic, board.clock)
     link = Link(
         session,
         outbox,

@@ -5,8 +5,6 @@ import random
 from boards.storage import Folder
 from firmware.follow import FollowUp
 from mqtt.pace import Pace
-from mqtt.publish import Publish
-from outbox import record
 from outbox.backlog import Backlog
 from outbox.boots import Boots
 from outbox.durable import DurableLog
@@ -36,12 +34,4 @@ def plain_outbox(slots, size, window=32, folder="", config=b"configuration", spi
 
 def follow_up(outbox, place, per_s=500):
     """place: bytes in front of the kind of a topic."""
-    topics = {
-        record.FRAME: place + b"PMU-BACKFILL",
-        record.CONFIG: place + b"PMU-BACKFILL",
-        record.UNTIMED: place + b"PMU-UNTIMED",
-        record.METER: place + b"METER",
-        record.EVENT: place + b"EVENT",
-    }
-    packet = Publish(topics[record.FRAME], outbox.backlog.most)
-    return FollowUp(outbox.backlog, Pace(per_s), packet, topics, Known())
+    return FollowUp(outbox.backlog, Pace(per_s), lambda kind: place + kind.encode(), Known())

@@ -4,6 +4,7 @@ from outbox.log import STARTS, Log, block_of
 from outbox.record import (
     BLOCK_HEAD,
     CONFIG,
+    CONTEXT,
     FRAME,
     RECORD,
     crc,
@@ -51,14 +52,15 @@ class StreamLog(Log):
         """Take the record buf[off:off + size]; False if the block has no room for it and must be written first."""
         block, at = self._block, self.fill
         describe = self._described != self.number
+        head = chunk != self._chunk or ticks >> 24 != self._high or not at
         need = RECORD + size
-        if chunk != self._chunk or ticks >> 24 != self._high or not at:
+        if head:
             need += BLOCK_HEAD
         if describe:
             need += RECORD + len(self.config)
         if at + need > STARTS[block_of(self.at) + 1] - self.at:
             return False
-        if chunk != self._chunk or ticks >> 24 != self._high or not at:
+        if head:
             self._chunk = chunk
             self._high = ticks >> 24
             set_context(self._context, self.boot, chunk, ticks)
@@ -87,7 +89,7 @@ class StreamLog(Log):
         for i in range(self.fill, size):
             block[i] = 0
         block[2], block[3], block[4] = self._put >> 16, self._put >> 8 & 255, self._put & 255
-        for i in range(12):
+        for i in range(CONTEXT):
             self._context[i] = block[RECORD + i]
         crc(block, 0, self._context, 1)
         self._high = -1  # the context may have been another one

@@ -14,13 +14,13 @@ _LEVELS = 5
 DEFAULT_FILTERS = ["+/+/+/%s/+" % kind for kind in _KINDS]
 
 
-def filters_for(topics):
-    """Topic filters of PMUs -> the same and, where the data type is PMU, those of what belongs to it."""
+def filters_for(topics, kinds=tuple(_KINDS)):
+    """Topic filters of PMUs -> the same; where the data type is PMU, one for each of `kinds` instead."""
     filters = []
     for topic in topics:
         levels = topic.split("/")
         if len(levels) == _LEVELS and levels[_LEVEL] == "PMU":
-            filters += [with_kind(topic, kind) for kind in _KINDS]
+            filters += [with_kind(topic, kind) for kind in kinds]
         else:
             filters.append(topic)
     return list(dict.fromkeys(filters))

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from gridmote.fault import Fault, give_up
 from gridmote.login import BROKER_HELP, Ca, Login, PasswordFile, User
-from gridmote.pdc_intake import with_kind
+from gridmote.pdc_intake import filters_for
 from gridmote.subscriber import topic_filter
 from gridmote.watch_state import KINDS, Watch
 from gridmote.watch_view import json_line, line, table
@@ -82,13 +82,8 @@ class Listener:
 
 def filters_of(topics):
     """Topic filters for the PMU topics given, or for all. ValueError for what is no topic filter."""
-    filters = []
-    for topic in map(topic_filter, topics or ["+/+/+/PMU/+", "+/+/+/PDC/+"]):
-        if topic.count("/") == 4 and topic.split("/")[3] == "PMU":
-            filters += [with_kind(topic, kind) for kind in KINDS if kind != "PDC"]
-        else:
-            filters.append(topic)
-    return list(dict.fromkeys(filters))
+    kinds = [kind for kind in KINDS if kind != "PDC"]
+    return filters_for(map(topic_filter, topics or ["+/+/+/PMU/+", "+/+/+/PDC/+"]), kinds)
 
 
 def _watch_table(listener, console, ended):

@@ -8,6 +8,7 @@ import statistics
 from c37118.decode import decode
 from c37118.frame import CFG2, DATA, FrameError, kind_of
 from gridmote.describe import describe
+from gridmote.pdc_intake import with_kind
 from gridmote.rawframe import grid_of, has_time, untimed_frames, whole_frames
 
 KINDS = ("PMU", "PDC", "PMU-BACKFILL", "PMU-UNTIMED", "EVENT", "STATUS")
@@ -168,8 +169,7 @@ class Watch:
         levels = topic.split("/")
         kind = levels[3] if len(levels) == 5 and levels[3] in KINDS else "PMU"
         if kind in _OF_PMU:
-            levels[3] = "PMU"
-            topic = "/".join(levels)
+            topic = with_kind(topic, "PMU")
         if not payload:
             return  # what was retained is cleared
         stream = self._streams.get(topic)
