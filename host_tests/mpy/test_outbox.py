@@ -246,7 +246,7 @@ def broker_forgets_the_backlog():
     assert box.durable_waiting == 0 and "d00000000" in node.storage.files
     node.now += 2000
     box.again(node.now, 2500)
-    assert box.durable_waiting == 1
+    assert box.durable_waiting == 1 and box.flash_waiting == box.spilled, (box.flash_waiting, box.spilled)
     got = node.drain()
     assert got[0] == (METER, b"meter") and numbers(got)[:1200] == list(range(1200))
     box.again(node.now, 2500)
@@ -264,6 +264,15 @@ def broker_forgets_the_backlog():
         node.frames(range(63 * i, 63 * i + 63))
         node.drain()
     assert node.box.thinned == 0 and node.box.dropped == 0 and node.box.flash_percent <= 100
+    # what was sent of the block in RAM
+    node = Node(Storage(), hold_ms=3000)
+    node.frames(range(600))
+    while node.stream.waiting > 20:
+        node.backlog.ack(node.take()[2])
+    node.box.again(node.now, 1 << 20)
+    spilled = node.box.spilled
+    assert node.box.flash_waiting == spilled and numbers(node.drain())[:spilled] == list(range(spilled))
+    assert node.box.flash_waiting == 0
 
 
 def doubt_on_a_standing_connection():
@@ -275,7 +284,7 @@ def doubt_on_a_standing_connection():
     node = Node(storage, cfg=config(b"B"), hold_ms=5000)
     node.frames(range(10, 20))
     assert node.box.save()
-    for _ in range(2):  # the second time nothing is taken back, and yet what was said last is another's
+    for waiting in (20, 10):  # the second time nothing is taken back, and yet what was said last is another's
         message = node.take()
         if message[0] == CONFIG:
             assert message[1] == config()
@@ -284,6 +293,7 @@ def doubt_on_a_standing_connection():
         assert numbers([message[:2]]) == list(range(10))
         node.backlog.ack(message[2])
         node.box.again(node.now, 1000)
+        assert node.box.waiting == waiting, node.box.waiting
     messages = node.drain()
     assert messages[0] == (CONFIG, config(b"B")) and numbers(messages) == list(range(10, 20))
 

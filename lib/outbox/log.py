@@ -230,11 +230,14 @@ class Log:
         first = back[0][0] if back else self._numbers[0] if self._numbers else -1
         if first <= self._revived:
             return False
-        self._revived = first
+        self._revived = max([first] + [d[0] for d in back])
+        if self._numbers:  # it comes whole, too
+            back.append([self._numbers.pop(0), self._sizes.pop(0), -1])
+            self.waiting -= self._counts.pop(0)
         for done in reversed(back):
             number, size, _ = done
-            self._revived = max(self._revived, number)
-            self._done.remove(done)
+            if done in self._done:
+                self._done.remove(done)
             try:
                 count = self._count(self.name(number), size)
             except OSError:

@@ -125,6 +125,13 @@ class StreamLog(Log):
             self._late[i] = -1
         return True
 
+    def revive(self, now, most_ms):
+        if not super().revive(now, most_ms):
+            return False
+        self.waiting += self._put - self._left
+        self._left = self._put
+        return True
+
     def _may_drop(self):
         return self._numbers[0] != self.number or not self.fill  # what is in RAM follows what is in that file
 
