@@ -2,8 +2,8 @@
 
 from c37118.config import Config, PmuConfig
 from c37118.data import Data, PmuData
-from gridmote.demo_evidence import Evidence, Published
-from gridmote.demo_reference import GridReference, Sampling
+from gridmote.demo.evidence import Evidence, Published
+from gridmote.demo.reference import GridReference, Sampling
 
 SOC, RATE, MADE, BASE = 1_800_000_000, 50, 100, 1_000_000
 CONFIG = Config(765, [PmuConfig("Demo", 765, 0xB, [("VA", 0, 1), ("IA", 1, 1)], fnom=1)], RATE, soc=SOC)

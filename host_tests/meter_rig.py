@@ -12,7 +12,7 @@ from collections import namedtuple
 import paho.mqtt.client as paho
 
 from c37118.frame import DATA, kind_of
-from gridmote.rawframe import idcode_of, identity, whole_frames
+from gridmote.frame.raw import idcode_of, identity, whole_frames
 from host_tests.mqtt_rig import Process, wait_for
 
 PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}

@@ -70,7 +70,7 @@ class Adapter:
     """`gridmote pdc --json` as a process of its own; its events in order in `events`."""
 
     def __init__(self, broker, *options, environment=None, stderr=None):
-        command = [sys.executable, "-c", "import typer; from gridmote.pdc import pdc; typer.run(pdc)",
+        command = [sys.executable, "-c", "import typer; from gridmote.commands.pdc import pdc; typer.run(pdc)",
                    "--json", "--broker", "%s:%d" % (broker.host, broker.port), "--port", "0",
                    *map(str, options)]
         path = os.pathsep.join(str(ROOT / folder) for folder in ("lib", "tools", "."))

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c37118.frame import FrameError
-from gridmote.archive import Archive, ArchiveError, Entry, Stored
-from gridmote.archive_writer import ArchiveWriter
-from gridmote.rawframe import as_cfg1, identity, whole_frames
+from gridmote.archive.store import Archive, ArchiveError, Entry, Stored
+from gridmote.archive.writer import ArchiveWriter
+from gridmote.frame.raw import as_cfg1, identity, whole_frames
 from host_tests.pdc_rig import SOC, WAIT_S, Pmu
 from host_tests.property import examples
 

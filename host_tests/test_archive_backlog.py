@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmote.archive import BACKFILL, PORT, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
+from gridmote.archive.store import BACKFILL, PORT, RECORD, UNTIMED, Archive, ArchiveError, Entry, Stored
 from host_tests.pdc_rig import SOC, Pmu
 from host_tests.property import examples
 

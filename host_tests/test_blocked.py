@@ -7,7 +7,7 @@ import pytest
 from c37118.config import Config
 from c37118.data import Data
 from c37118.frame import DATA, kind_of
-from gridmote.rawframe import whole_frames
+from gridmote.frame.raw import whole_frames
 from host_tests.meter_rig import RATE, Meter, all_heard, configuration, listening
 from host_tests.mqtt_rig import subscriber, wait_for
 from host_tests.relay import Relay

@@ -10,7 +10,7 @@ import threading
 import paho.mqtt.client as mqtt
 import pytest
 
-from gridmote.broker import SHIPPED, Broker, configuration, free_port
+from gridmote.broker.mosquitto import SHIPPED, Broker, configuration, free_port
 from host_tests.conftest import BIN
 from host_tests.mqtt_rig import wait_for
 from host_tests.pdc_rig import Publisher

@@ -13,7 +13,7 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
-from gridmote.broker import Broker
+from gridmote.broker.mosquitto import Broker
 from host_tests.conftest import Port
 from host_tests.meter_rig import RATE as METER_RATE
 from host_tests.meter_rig import Meter, configuration, durable, listening

@@ -15,11 +15,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from c37118.data import PmuData
-from gridmote import demo as tool
-from gridmote import demo_picture, demo_view
 from gridmote.cli import app
-from gridmote.demo_gauge import DOWN, UP, Moment
-from gridmote.demo_view import View
+from gridmote.commands import demo as tool
+from gridmote.demo import picture as demo_picture
+from gridmote.demo import view as demo_view
+from gridmote.demo.gauge import DOWN, UP, Moment
+from gridmote.demo.view import View
 from gridmote.processes import gridmote
 from host_tests.demo_rig import CONFIG, TRUTH, cut, evidence
 

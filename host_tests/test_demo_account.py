@@ -2,10 +2,10 @@
 
 import pytest
 
-from gridmote import demo_times
-from gridmote.demo_evidence import last_possible, lives
-from gridmote.demo_plan import Plan
-from gridmote.demo_result import counts
+from gridmote.demo import times as demo_times
+from gridmote.demo.evidence import last_possible, lives
+from gridmote.demo.plan import Plan
+from gridmote.demo.result import counts
 from host_tests.demo_rig import MADE, RATE, SAMPLING, SOC, at_us, cut, evidence
 
 

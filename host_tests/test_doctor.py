@@ -10,12 +10,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from gridmote import doctor as tool
-from gridmote import doctor_crash
-from gridmote.broker import SHIPPED, Broker, configuration
+from gridmote.broker.login import Login
+from gridmote.broker.mosquitto import SHIPPED, Broker, configuration
 from gridmote.cli import app
-from gridmote.doctor_findings import BAD, GOOD, NOTE, UNKNOWN, Finding, judge
-from gridmote.login import Login
+from gridmote.commands import doctor as tool
+from gridmote.doctor import crash as doctor_crash
+from gridmote.doctor.findings import BAD, GOOD, NOTE, UNKNOWN, Finding, judge
 from gridmote.processes import gridmote
 from host_tests.fake_broker import FakeBroker
 from host_tests.mqtt_rig import wait_for

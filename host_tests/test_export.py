@@ -11,8 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gridmote import export, processes
-from gridmote.archive import Archive, Entry
+from gridmote import processes
+from gridmote.archive.store import Archive, Entry
+from gridmote.commands import export
 from host_tests.c37118_samples import config_body, frame, pmu_block
 from host_tests.pdc_rig import SOC, Pmu
 

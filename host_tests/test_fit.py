@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmote.fit import fit, tve
-from gridmote.truth import Truth
+from gridmote.signals.fit import fit, tve
+from gridmote.signals.truth import Truth
 
 
 @given(

@@ -7,7 +7,7 @@ import typer
 from hypothesis import given
 from typer.testing import CliRunner
 
-import gridmote.frames as tool
+import gridmote.commands.frames as tool
 from c37118.command import Command
 from c37118.config import Config, PmuConfig
 from c37118.data import Data, PmuData

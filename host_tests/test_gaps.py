@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from gridmote import gaps
-from gridmote.archive import RECORD, UNTIMED, Archive, Entry
-from gridmote.archive_view import utc
+from gridmote.archive.store import RECORD, UNTIMED, Archive, Entry
+from gridmote.archive.view import utc
+from gridmote.commands import gaps
 from host_tests.pdc_rig import SOC, Pmu
 from host_tests.property import examples
 

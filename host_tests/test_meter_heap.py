@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gridmote.recording import convert
+from gridmote.signals.recording import convert
 from host_tests.conftest import Port
 from size import stage
 

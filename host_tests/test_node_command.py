@@ -15,8 +15,8 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from c37118.frame import CFG2, DATA, kind_of
+from gridmote.frame.raw import identity, whole_frames
 from gridmote.processes import gridmote
-from gridmote.rawframe import identity, whole_frames
 from host_tests.conftest import ROOT
 from host_tests.test_recording import files
 from settings.schema import check

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from c37118.frame import CFG1
-from gridmote.archive import Archive
-from gridmote.pdc_client import PdcClient, SyncPdcClient
+from gridmote.archive.store import Archive
+from gridmote.pdc.client import PdcClient, SyncPdcClient
 from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
 
 TOPIC_A, TOPIC_B = "area/secondary-station/1/PMU/7", "area/secondary-station/2/PMU/8"

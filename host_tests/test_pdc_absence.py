@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gridmote.archive import Archive
-from gridmote.pdc_client import PdcClient
+from gridmote.archive.store import Archive
+from gridmote.pdc.client import PdcClient
 from host_tests.pdc_rig import SOC, WAIT_S, Adapter, Pmu, Publisher, wait_until
 from host_tests.relay import Relay
 

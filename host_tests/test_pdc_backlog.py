@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmote import pdc_dial
-from gridmote.archive import BACKFILL, LIVE, RECORD, UNTIMED
-from gridmote.pdc_backlog import Backlog
-from gridmote.pdc_dial import Pause, dial
-from gridmote.pdc_intake import DEFAULT_FILTERS, entry_of, filters_for
-from gridmote.pmu_server import PmuServer
-from gridmote.subscriber import Message
+from gridmote.archive.store import BACKFILL, LIVE, RECORD, UNTIMED
+from gridmote.pdc import dial as pdc_dial
+from gridmote.pdc.backlog import Backlog
+from gridmote.pdc.dial import Pause, dial
+from gridmote.pdc.intake import DEFAULT_FILTERS, entry_of, filters_for
+from gridmote.pdc.pmu_server import PmuServer
+from gridmote.pdc.subscriber import Message
 from host_tests.pdc_rig import WAIT_S, Pmu
 from host_tests.property import examples
 

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from gridmote.archive import Archive
-from gridmote.pdc_client import PdcClient
+from gridmote.archive.store import Archive
+from gridmote.pdc.client import PdcClient
 from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
 
 PLACE = "area/secondary-station/1"

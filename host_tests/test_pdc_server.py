@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from c37118.command import DATA_OFF, DATA_ON, SEND_CFG1, SEND_CFG2, SEND_CFG3, SEND_HDR, Command
 from c37118.decode import decode
 from c37118.frame import CFG1, CFG2, HEADER
-from gridmote import pmu_server
-from gridmote.pdc_client import PdcClient
-from gridmote.pmu_server import PmuServer
+from gridmote.pdc import pmu_server
+from gridmote.pdc.client import PdcClient
+from gridmote.pdc.pmu_server import PmuServer
 from host_tests.pdc_rig import WAIT_S, Pmu
 from host_tests.property import examples
 

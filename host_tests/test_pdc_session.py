@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gridmote.archive import Archive
-from gridmote.pdc import split_ports
-from gridmote.subscriber import BrokerAddress, Subscriber, topic_filter
+from gridmote.archive.store import Archive
+from gridmote.broker.address import BrokerAddress, topic_filter
+from gridmote.broker.login import Login
+from gridmote.commands.pdc import split_ports
+from gridmote.pdc.subscriber import Subscriber
 from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
 
 TOPIC = "area/secondary-station/1/PMU/7"
@@ -143,7 +145,7 @@ def test_what_was_not_acknowledged_comes_again_and_old_receipts_count_for_nothin
 
     async def run():
         subscriber = Subscriber(
-            BrokerAddress("127.0.0.1:%d" % mosquitto.port), [TOPIC], "the-one", asyncio.get_running_loop(),
+            Login("127.0.0.1:%d" % mosquitto.port), [TOPIC], "the-one", asyncio.get_running_loop(),
             messages.extend, lambda event, **_: events.append(event))
 
         async def until(condition):

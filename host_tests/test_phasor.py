@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from gridmote.fit import tve
-from gridmote.truth import Truth
+from gridmote.signals.fit import tve
+from gridmote.signals.truth import Truth
 
 ABSENT = -0x3FFFFFFF
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmote import seamless
-from gridmote.fit import fit
-from gridmote.gmr import played, read_gmr
-from gridmote.recording import RecordingError, convert, read, unit_factor
+from gridmote.signals import seamless
+from gridmote.signals.fit import fit
+from gridmote.signals.gmr import played, read_gmr
+from gridmote.signals.recording import RecordingError, convert, read, unit_factor
 from host_tests.property import examples
 
 FS = 1600

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gridmote.recording import convert
+from gridmote.signals.recording import convert
 from host_tests.mqtt_rig import subscriber, wait_for
 from settings.schema import FORMATS
 

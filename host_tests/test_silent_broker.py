@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gridmote.broker import Broker
+from gridmote.broker.mosquitto import Broker
 from host_tests.meter_rig import Meter, configuration, durable, listening
 from host_tests.mqtt_rig import wait_for
 from host_tests.test_broker_experiment import saved

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from boards.unix.synthetic import Synthetic
-from gridmote.gmr import played, read_gmr, write_gmr
-from gridmote.truth import Truth
+from gridmote.signals.gmr import played, read_gmr, write_gmr
+from gridmote.signals.truth import Truth
 
 MODES = {
     "plain": {},

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from c37118.config import Config, PmuConfig
 from c37118.data import Data, PmuData
+from gridmote.commands.watch import filters_of
 from gridmote.processes import gridmote
-from gridmote.watch import filters_of
-from gridmote.watch_state import Watch
-from gridmote.watch_view import json_line, line, table
+from gridmote.watch.state import Watch
+from gridmote.watch.view import json_line, line, table
 from host_tests.pdc_rig import SOC, Pmu, Publisher
 
 PLACE = "south-italy-113/secondary-station/1156/{}/765"

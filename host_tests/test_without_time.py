@@ -5,8 +5,8 @@ Its time comes with the network (`clock: network`); before, its stamps count fro
 
 import time
 
-from gridmote.archive import Archive
-from gridmote.rawframe import identity
+from gridmote.archive.store import Archive
+from gridmote.frame.raw import identity
 from host_tests.meter_rig import RATE, Meter, configuration, number_of
 from host_tests.mqtt_rig import wait_for
 from host_tests.pdc_rig import Adapter

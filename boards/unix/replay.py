@@ -1,4 +1,4 @@
-"""Replay of a recording that the host has converted (tools/gridmote/recording.py), streamed from its file."""
+"""Replay of a recording that the host converted (tools/gridmote/signals/recording.py), streamed from its file."""
 
 from array import array
 

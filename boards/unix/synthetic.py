@@ -1,7 +1,7 @@
 """A synthetic three-phase grid: samples of known frequency, phase and magnitude, in integers.
 
 The fundamental's phase is summed in 2^-60 turns, so it is exact for years and linear frequency ramps are
-really linear (the reference model for it is tools/gridmote/truth.py).
+really linear (the reference model for it is tools/gridmote/signals/truth.py).
 """
 
 import math

@@ -30,7 +30,7 @@ class _Lazy(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            function = getattr(import_module(f"gridmote.{name}"), name)
+            function = getattr(import_module(f"gridmote.commands.{name}"), name)
             alone.command(name, help=_paragraphs(function.__doc__))(function)
             command = typer.main.get_command(alone)
         return name, command, rest
