@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import host_tests.property  # noqa: F401  registers the profile
+from host_tests.pdc_rig import Adapter, Publisher
 
 settings.load_profile("gridmote")
 
@@ -133,6 +134,27 @@ def mosquitto_factory(tmp_path):
 def mosquitto(mosquitto_factory):
     """A plain broker without passwords: `.host`, `.port`, `.stop()`, `.start()`, `.log`."""
     return mosquitto_factory()
+
+
+@pytest.fixture
+def publisher(mosquitto):
+    with contextlib.closing(Publisher(mosquitto)) as made:
+        yield made
+
+
+@pytest.fixture
+def run_adapter(mosquitto):
+    """`run_adapter(*options)` -> Adapter at `mosquitto` or `broker=`; ended with the test."""
+    made = []
+
+    def start(*options, broker=mosquitto, **keywords):
+        made.append(Adapter(broker, *options, **keywords))
+        return made[-1]
+
+    yield start
+    for adapter in made:
+        if adapter.process.poll() is None:
+            adapter.kill()
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,12 @@ import json
 import math
 import re
 import signal
-import threading
 import time
 from collections import namedtuple
 
-import paho.mqtt.client as paho
-
 from c37118.frame import DATA, kind_of
 from gridmote.frame.raw import idcode_of, identity, whole_frames
-from host_tests.mqtt_rig import Process, wait_for
+from host_tests.mqtt_rig import Process, hearing, wait_for
 
 PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}
 RATE = 50
@@ -181,20 +178,7 @@ def p99(values):
 
 @contextlib.contextmanager
 def listening(broker, inside=contextlib.nullcontext, session=""):
-    """The Ear of a subscriber to everything at a Broker, begun in `with inside():`; with a session (client id) it
-    loses nothing while it is away."""
-    ear, ready = Ear(), threading.Event()
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
-    client.on_connect = lambda c, *_: c.subscribe("test/#", 1)
-    client.on_subscribe = lambda *_: ready.set()
-    client.on_message = lambda c, _, m: ear.take(m.topic, m.payload)
-    client.reconnect_delay_set(0.1, 0.5)
-    with inside():  # its thread will be there, too
-        client.connect(broker.host, broker.port)
-        client.loop_start()
-    try:
-        assert ready.wait(10)
+    """The Ear of a subscriber to everything at a Broker: `hearing` of mqtt_rig."""
+    ear = Ear()
+    with hearing(broker, lambda m: ear.take(m.topic, m.payload), session=session, inside=inside):
         yield ear
-    finally:
-        client.disconnect()
-        client.loop_stop()

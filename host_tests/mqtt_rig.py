@@ -85,22 +85,34 @@ class NodeProcess(Process):
 
 
 @contextlib.contextmanager
-def subscriber(port, topic="test/#", qos=1, user=None, password=None):
-    """The list of messages heard, [(topic, payload, retained)], subscribed when it is handed over."""
-    heard, ready = [], threading.Event()
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-    client.username_pw_set(user, password)
+def hearing(broker, on_message, topic="test/#", qos=1, session="", inside=contextlib.nullcontext, **login):
+    """Calls on_message(paho message) for what a Broker has, in `with inside():`, subscribed when the block begins;
+    with a session (client id) it loses nothing while it is away. login: username, password. Lends the client."""
+    ready = threading.Event()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
+    if login:
+        client.username_pw_set(**login)
     client.on_connect = lambda c, *_: c.subscribe(topic, qos)
     client.on_subscribe = lambda *_: ready.set()
-    client.on_message = lambda c, _, m: heard.append((m.topic, m.payload, m.retain))
-    client.connect("127.0.0.1", port)
-    client.loop_start()
+    client.on_message = lambda c, _, message: on_message(message)
+    client.reconnect_delay_set(0.1, 0.5)
+    with inside():  # its thread will be there, too
+        client.connect(broker.host, broker.port)
+        client.loop_start()
     try:
-        assert ready.wait(10)
-        yield Heard(heard, client)
+        assert ready.wait(20)
+        yield client
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+@contextlib.contextmanager
+def subscriber(broker, topic="test/#", qos=1, **login):
+    """Heard: the messages as (topic, payload, retained)."""
+    messages = []
+    with hearing(broker, lambda m: messages.append((m.topic, m.payload, m.retain)), topic, qos, **login) as client:
+        yield Heard(messages, client)
 
 
 class Heard:

@@ -24,7 +24,7 @@ def test_no_frame_missing_and_no_stamp_moved(mpy, mosquitto, tmp_path, block_ms)
     }
     path = tmp_path / "node.json"
     path.write_text(json.dumps(config))
-    with subscriber(mosquitto.port, "test/#") as heard:
+    with subscriber(mosquitto, "test/#") as heard:
         done = mpy("host_tests/mpy/node_blocked.py", path, 2, block_ms, timeout_s=60)
         found = {kind: [] for kind in ("PMU", "PMU-BACKFILL")}
         for topic, payload, _ in heard.messages:

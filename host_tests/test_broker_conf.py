@@ -5,14 +5,12 @@ import os
 import re
 import socket
 import subprocess
-import threading
 
-import paho.mqtt.client as mqtt
 import pytest
 
 from gridmote.broker.mosquitto import SHIPPED, Broker, configuration, free_port
 from host_tests.conftest import BIN
-from host_tests.mqtt_rig import wait_for
+from host_tests.mqtt_rig import hearing, wait_for
 from host_tests.pdc_rig import Publisher
 from settings.schema import SCHEMA
 
@@ -26,21 +24,11 @@ def settings(text):
 
 
 @contextlib.contextmanager
-def session(broker, clean=False):
-    """The messages that come to a subscriber with a persistent session, which stays when the block ends."""
-    heard, subscribed = [], threading.Event()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="pdc", clean_session=clean)
-    client.on_connect = lambda c, *_: c.subscribe("#", 1)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.on_message = lambda c, _, m: heard.append(m.payload)
-    client.connect(broker.host, broker.port)
-    client.loop_start()
-    try:
-        assert subscribed.wait(20)
+def session(broker):
+    """The payloads that come to a subscriber with a persistent session, which stays when the block ends."""
+    heard = []
+    with hearing(broker, lambda message: heard.append(message.payload), "#", session="pdc"):
         yield heard
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def test_only_listener_and_paths_change():

@@ -16,7 +16,7 @@ ONLINE = b'{"state": "online", "last_error": ""}'
 
 
 def test_1_a_run_past_65536_messages_at_full_speed_loses_none(mpy, mosquitto):
-    with subscriber(mosquitto.port, PMU) as heard:
+    with subscriber(mosquitto, PMU) as heard:
         with NodeProcess(mpy, port=mosquitto.port, records=66_500, window=100, slots=1024) as node:
             report = node.report()
         assert report["acknowledged"] == 66_502 and report["connections"] == 1 and report["dropped"] == 0
@@ -65,7 +65,7 @@ def test_3_a_session_that_is_present_is_used(mpy, mosquitto):
 def test_3_commands_wait_at_the_broker_while_the_node_is_away(mpy, mosquitto):
     with NodeProcess(mpy, port=mosquitto.port, records=5) as node:
         node.report()
-    with subscriber(mosquitto.port) as heard:
+    with subscriber(mosquitto) as heard:
         heard.client.publish(CMD, b"status", qos=1).wait_for_publish(10)
         with NodeProcess(mpy, port=mosquitto.port, records=5, linger_s=5) as node:
             wait_for(lambda: heard.on(STATUS).count(ONLINE) >= 3, "STATUS at greeting and for the command")
@@ -84,12 +84,12 @@ def test_5_a_puback_that_takes_twelve_seconds(mpy):
 
 
 def test_last_will_says_offline_and_a_new_connection_says_online(mpy, mosquitto):
-    with subscriber(mosquitto.port) as heard:
+    with subscriber(mosquitto) as heard:
         with NodeProcess(mpy, port=mosquitto.port, records=10, linger_s=30) as node:
             wait_for(lambda: len(heard.numbers()) == 10, "records")
             node.kill()
         wait_for(lambda: heard.on(STATUS)[-1:] == [b'{"state": "offline"}'], "the will")
-    with subscriber(mosquitto.port) as late:
+    with subscriber(mosquitto) as late:
         wait_for(lambda: late.messages, "what is retained")
         wait_for(lambda: len(late.messages) >= 2, "both retained")
         assert sorted(late.messages) == [
@@ -99,13 +99,13 @@ def test_last_will_says_offline_and_a_new_connection_says_online(mpy, mosquitto)
 
 
 def test_the_configuration_comes_first_and_is_retained_at_every_connection(mpy, mosquitto):
-    with subscriber(mosquitto.port, PMU) as heard:
+    with subscriber(mosquitto, PMU) as heard:
         with NodeProcess(mpy, port=mosquitto.port, records=300, rate=100, mark=50) as node:
             node.wait_said("acknowledged 50")
             mosquitto.stop()
             mosquitto.start()
             node.wait_said("connected", 2)
-            with subscriber(mosquitto.port, PMU) as late:
+            with subscriber(mosquitto, PMU) as late:
                 wait_for(lambda: late.messages, "the retained configuration")
                 wait_for(lambda: len(late.numbers()) > 10, "data after it")
                 node.report()
@@ -172,7 +172,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(mpy, mosquitto, rate):
 
 
 def test_a_status_command_is_answered_and_acknowledged(mpy, mosquitto):
-    with subscriber(mosquitto.port) as heard:
+    with subscriber(mosquitto) as heard:
         with NodeProcess(mpy, port=mosquitto.port, records=1, linger_s=20):
             wait_for(lambda: heard.on(STATUS), "STATUS at the greeting")
             heard.client.publish(CMD, b"status", qos=1).wait_for_publish(10)

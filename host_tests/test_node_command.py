@@ -7,17 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
-import paho.mqtt.client as mqtt
 import pytest
 
 from c37118.frame import CFG2, DATA, kind_of
 from gridmote.frame.raw import identity, whole_frames
 from gridmote.processes import gridmote
 from host_tests.conftest import ROOT
+from host_tests.mqtt_rig import hearing
 from host_tests.test_recording import files
 from settings.schema import check
 
@@ -136,18 +135,10 @@ def test_the_example_is_a_configuration_and_the_schema_names_all_its_keys():
 class Listener:
     """What the broker passes on of one node: data frames, CFG-2 frames, the last STATUS."""
 
-    def __init__(self, broker):
+    def __init__(self):
         self.frames, self.configs, self.status = [], [], {}
-        self.subscribed = threading.Event()
-        self._client = client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        client.on_connect = lambda c, *_: c.subscribe("#", 1)
-        client.on_subscribe = lambda *_: self.subscribed.set()
-        client.on_message = self._message
-        client.connect(broker.host, broker.port)
-        client.loop_start()
-        assert self.subscribed.wait(WAIT_S)
 
-    def _message(self, client, userdata, message):
+    def take(self, message):
         if "/STATUS/" in message.topic:
             self.status = json.loads(message.payload)
         elif "/PMU" in message.topic:
@@ -160,16 +151,13 @@ class Listener:
             assert time.monotonic() < end
             time.sleep(0.01)
 
-    def close(self):
-        self._client.disconnect()
-        self._client.loop_stop()
-
 
 @pytest.fixture
 def listener(mosquitto):
-    listener = Listener(mosquitto)
-    yield listener
-    listener.close()
+    listener = Listener()
+    with hearing(mosquitto, listener.take, "#"):
+        yield listener
+
 
 
 @pytest.mark.parametrize("word_size, number", [(32, signal.SIGINT), (64, signal.SIGTERM)])

@@ -11,30 +11,9 @@ import pytest
 from c37118.frame import CFG1
 from gridmote.archive.store import Archive
 from gridmote.pdc.client import PdcClient, SyncPdcClient
-from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
+from host_tests.pdc_rig import WAIT_S, Pmu, wait_until
 
 TOPIC_A, TOPIC_B = "area/secondary-station/1/PMU/7", "area/secondary-station/2/PMU/8"
-
-
-@pytest.fixture
-def publisher(mosquitto):
-    made = Publisher(mosquitto)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def adapters(mosquitto):
-    made = []
-
-    def start(*options):
-        made.append(Adapter(mosquitto, *options))
-        return made[-1]
-
-    yield start
-    for adapter in made:
-        if adapter.process.poll() is None:
-            adapter.kill()
 
 
 def connected(port, idcode=7):
@@ -52,12 +31,12 @@ def wait_for_frames(path, topic, count):
         return archive.counts(topic)
 
 
-def test_two_pmus_by_wildcard_each_with_its_port_and_both_configurations(adapters, publisher):
+def test_two_pmus_by_wildcard_each_with_its_port_and_both_configurations(run_adapter, publisher):
     one, two = Pmu(7, "Station A"), Pmu(8, "Station B", rate=10)
     publisher.publish(TOPIC_A, one.cfg2, retain=True)
     publisher.publish(TOPIC_B, two.cfg2, retain=True)
     publisher.flush()
-    adapter = adapters("--topic", "area/+/+/PMU/#")
+    adapter = run_adapter("--topic", "area/+/+/PMU/#")
     ports = {pmu.idcode: adapter.wait_for("pmu", idcode=pmu.idcode)["port"] for pmu in (one, two)}
 
     async def look(pmu):
@@ -75,9 +54,9 @@ def test_two_pmus_by_wildcard_each_with_its_port_and_both_configurations(adapter
     assert {pmu["idcode"] for pmu in adapter.stop()["pmus"]} == {7, 8}
 
 
-def test_data_goes_unchanged_to_each_client_that_asked(adapters, publisher):
+def test_data_goes_unchanged_to_each_client_that_asked(run_adapter, publisher):
     pmu = Pmu()
-    adapter = adapters("--topic", TOPIC_A)
+    adapter = run_adapter("--topic", TOPIC_A)
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     port = adapter.wait_for("pmu")["port"]
     frames = [pmu.frame(i) for i in range(500)]
@@ -109,11 +88,11 @@ def test_data_goes_unchanged_to_each_client_that_asked(adapters, publisher):
     assert sorted(client["frames"] for client in summary["served"]) == [0, 500, 501]
 
 
-def test_sync_client(adapters, publisher):
+def test_sync_client(run_adapter, publisher):
     pmu = Pmu()
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     publisher.flush()
-    adapter = adapters("--topic", "#")
+    adapter = run_adapter("--topic", "#")
     client = SyncPdcClient("127.0.0.1", adapter.wait_for("pmu")["port"], 7, WAIT_S)
     client.data_on()
     assert client.config().encode() == pmu.cfg2
@@ -124,10 +103,10 @@ def test_sync_client(adapters, publisher):
     adapter.wait_for("client_left", frames=1)
 
 
-def test_bad_payloads_are_told_counted_and_harm_nobody(adapters, publisher, tmp_path):
+def test_bad_payloads_are_told_counted_and_harm_nobody(run_adapter, publisher, tmp_path):
     pmu = Pmu()
     path = tmp_path / "archive.sqlite"
-    adapter = adapters("--topic", "area/#", "--archive", path)
+    adapter = run_adapter("--topic", "area/#", "--archive", path)
     adapter.wait_for("broker_found")
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     good = pmu.frame(0)
@@ -146,10 +125,10 @@ def test_bad_payloads_are_told_counted_and_harm_nobody(adapters, publisher, tmp_
     assert [pmu["topic"] for pmu in summary["pmus"]] == [TOPIC_A]
 
 
-def test_duplicates_and_conflicts(adapters, publisher, tmp_path):
+def test_duplicates_and_conflicts(run_adapter, publisher, tmp_path):
     pmu = Pmu()
     path = tmp_path / "archive.sqlite"
-    adapter = adapters("--topic", TOPIC_A, "--archive", path)
+    adapter = run_adapter("--topic", TOPIC_A, "--archive", path)
     adapter.wait_for("broker_found")
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     for frame in (pmu.frame(0), pmu.frame(0), pmu.frame(0, freq=5), pmu.frame(0, tq=0x20),
@@ -161,10 +140,10 @@ def test_duplicates_and_conflicts(adapters, publisher, tmp_path):
     assert {name: summary[name] for name in expected} == expected
 
 
-def test_the_broker_restarts_under_it(adapters, mosquitto, publisher, tmp_path):
+def test_the_broker_restarts_under_it(run_adapter, mosquitto, publisher, tmp_path):
     pmu = Pmu()
     path = tmp_path / "archive.sqlite"
-    adapter = adapters("--topic", TOPIC_A, "--archive", path)
+    adapter = run_adapter("--topic", TOPIC_A, "--archive", path)
     adapter.wait_for("broker_found")
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     port = adapter.wait_for("pmu")["port"]
@@ -192,13 +171,13 @@ def test_the_broker_restarts_under_it(adapters, mosquitto, publisher, tmp_path):
     assert adapter.stop()["archived"] == 200
 
 
-def test_killed_while_publishing_goes_on(adapters, publisher, tmp_path):
+def test_killed_while_publishing_goes_on(run_adapter, publisher, tmp_path):
     """kill -9 and a restart with the same client id, five times: the archive is complete, each frame once."""
     pmu = Pmu()
     path = tmp_path / "archive.sqlite"
     total = 4000
     options = ("--topic", TOPIC_A, "--archive", path, "--client-id", "the-one")
-    adapter = adapters(*options)
+    adapter = run_adapter(*options)
     adapter.wait_for("broker_found")
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
 
@@ -212,7 +191,7 @@ def test_killed_while_publishing_goes_on(adapters, publisher, tmp_path):
     for kill in range(5):
         wait_for_frames(path, TOPIC_A, kill * total // 6 + 50)
         adapter.kill()
-        adapter = adapters(*options)
+        adapter = run_adapter(*options)
         adapter.wait_for("broker_found", session_present=True)
     thread.join()
     publisher.flush()
@@ -225,12 +204,12 @@ def test_killed_while_publishing_goes_on(adapters, publisher, tmp_path):
     archive.close()
 
 
-def test_a_locked_archive_stops_neither_serving_nor_loses_a_frame(adapters, publisher, tmp_path):
+def test_a_locked_archive_stops_neither_serving_nor_loses_a_frame(run_adapter, publisher, tmp_path):
     pmu = Pmu()
     path = tmp_path / "archive.sqlite"
     total = 1500
     frames = [pmu.frame(i) for i in range(total)]  # more than a broker sends unacknowledged unless asked
-    adapter = adapters("--topic", TOPIC_A, "--archive", path)
+    adapter = run_adapter("--topic", TOPIC_A, "--archive", path)
     adapter.wait_for("broker_found")
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
     port = adapter.wait_for("pmu")["port"]
@@ -250,7 +229,7 @@ def test_a_locked_archive_stops_neither_serving_nor_loses_a_frame(adapters, publ
     asyncio.run(run())
     adapter.wait_for("archive_trouble")
     adapter.kill()  # what is not stored was not acknowledged: the next run gets it
-    adapter = adapters("--topic", TOPIC_A, "--archive", path)
+    adapter = run_adapter("--topic", TOPIC_A, "--archive", path)
     adapter.wait_for("archive_trouble")
     lock.execute("ROLLBACK")
     lock.close()
@@ -259,19 +238,19 @@ def test_a_locked_archive_stops_neither_serving_nor_loses_a_frame(adapters, publ
     adapter.stop()
 
 
-def test_what_a_broker_or_a_user_does_wrong_is_one_line(adapters, tmp_path):
+def test_what_a_broker_or_a_user_does_wrong_is_one_line(run_adapter, tmp_path):
     for options in (["--port", "70000"], ["--port", "a/+=4712"], ["--broker", "http://x"],
                     ["--broker", "mqtt://u:secret@x"], ["--archive", str(tmp_path)],
                     ["--topic", "a/#/b"], ["--topic", ""], ["--broker", "127.0.0.1:0"]):
-        adapter = adapters(*options)
+        adapter = run_adapter(*options)
         assert adapter.process.wait(WAIT_S) == 1, options
 
 
-def test_a_port_of_its_own_for_a_topic(adapters, publisher):
+def test_a_port_of_its_own_for_a_topic(run_adapter, publisher):
     pmu = Pmu()
     publisher.publish(TOPIC_A, pmu.cfg2, retain=True)
-    adapter = adapters("--port", TOPIC_A + "=0")
+    adapter = run_adapter("--port", TOPIC_A + "=0")
     assert adapter.wait_for("pmu", topic=TOPIC_A)["idcode"] == 7
     taken = adapter.wait_for("pmu")["port"]
-    clash = adapters("--port", "%s=%d" % (TOPIC_A, taken), "--client-id", "another")
+    clash = run_adapter("--port", "%s=%d" % (TOPIC_A, taken), "--client-id", "another")
     assert clash.process.wait(WAIT_S) == 1

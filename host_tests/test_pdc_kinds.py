@@ -4,22 +4,13 @@ import asyncio
 import json
 from contextlib import closing
 
-import pytest
-
 from gridmote.archive.store import Archive
 from gridmote.pdc.client import PdcClient
-from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
+from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, wait_until
 
 PLACE = "area/secondary-station/1"
 TOPIC, BACKFILL, UNTIMED, METER, EVENT, STATUS = (
     f"{PLACE}/{kind}/7" for kind in ("PMU", "PMU-BACKFILL", "PMU-UNTIMED", "METER", "EVENT", "STATUS"))
-
-
-@pytest.fixture
-def publisher(mosquitto):
-    made = Publisher(mosquitto)
-    yield made
-    made.close()
 
 
 def untimed(boot, numbers, pmu):

@@ -3,32 +3,9 @@
 import socket
 import subprocess
 
-import pytest
-
-from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher
+from host_tests.pdc_rig import WAIT_S, Pmu
 
 TOPICS = ["area/secondary-station/%d/PMU/7" % i for i in range(3)]
-
-
-@pytest.fixture
-def publisher(mosquitto):
-    made = Publisher(mosquitto)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def run_adapter(mosquitto):
-    made = []
-
-    def start(*options, **keywords):
-        made.append(Adapter(mosquitto, *options, **keywords))
-        return made[-1]
-
-    yield start
-    for adapter in made:
-        if adapter.process.poll() is None:
-            adapter.kill()
 
 
 def free_base():

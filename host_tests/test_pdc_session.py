@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import socket
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -20,28 +21,14 @@ from gridmote.broker.address import BrokerAddress, topic_filter
 from gridmote.broker.login import Login
 from gridmote.commands.pdc import split_ports
 from gridmote.pdc.subscriber import Subscriber
-from host_tests.pdc_rig import WAIT_S, Adapter, Pmu, Publisher, wait_until
+from host_tests.pdc_rig import WAIT_S, Pmu, Publisher, wait_until
 
 TOPIC = "area/secondary-station/1/PMU/7"
 
 
-@pytest.fixture
-def run_adapter():
-    made = []
-
-    def start(broker, *options, **environment):
-        made.append(Adapter(broker, "--topic", TOPIC, *options, **environment))
-        return made[-1]
-
-    yield start
-    for adapter in made:
-        if adapter.process.poll() is None:
-            adapter.kill()
-
-
 def test_mqtt_3(mosquitto, run_adapter, tmp_path):
     pmu, path = Pmu(), tmp_path / "archive.sqlite"
-    adapter = run_adapter(mosquitto, "--mqtt", "3", "--archive", path)
+    adapter = run_adapter("--topic", TOPIC, "--mqtt", "3", "--archive", path)
     adapter.wait_for("broker_found")
     publisher = Publisher(mosquitto)
     publisher.publish(TOPIC, pmu.cfg2, retain=True)
@@ -54,7 +41,7 @@ def test_mqtt_3(mosquitto, run_adapter, tmp_path):
         publisher.publish(TOPIC, pmu.frame(i))
     publisher.flush()
     publisher.close()
-    adapter = run_adapter(mosquitto, "--mqtt", "3", "--archive", path)
+    adapter = run_adapter("--topic", TOPIC, "--mqtt", "3", "--archive", path)
     assert adapter.wait_for("broker_found")["session_present"]
     archive = Archive(path, readonly=True)
     wait_until(lambda: archive.counts(TOPIC)["frames"] == 400, "400 frames")
@@ -78,10 +65,10 @@ def test_passwords_are_used_and_never_told(mosquitto_factory, run_adapter, tmp_p
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text("s3cret\n")
     wrong.write_text("gue55\n")
-    by_file = run_adapter(broker, "--user", "utility", "--password-file", right, "--client-id", "one")
-    by_environment = run_adapter(
-        broker, "--user", "utility", "--client-id", "two", environment={"GRIDMOTE_PASSWORD": "s3cret"})
-    refused = run_adapter(broker, "--user", "utility", "--password-file", wrong, "--client-id", "three")
+    enter = partial(run_adapter, "--topic", TOPIC, "--user", "utility", broker=broker)
+    by_file = enter("--password-file", right, "--client-id", "one")
+    by_environment = enter("--client-id", "two", environment={"GRIDMOTE_PASSWORD": "s3cret"})
+    refused = enter("--password-file", wrong, "--client-id", "three")
     by_file.wait_for("broker_found")
     by_environment.wait_for("broker_found")
     assert "authori" in refused.wait_for("broker_refuses")["reason"].lower()
@@ -124,8 +111,8 @@ def test_tls_with_its_ca_and_no_other(mosquitto_factory, run_adapter, tmp_path):
     broker = mosquitto_factory(
         lines=["allow_anonymous true"], listener_lines=["certfile %s" % certificate, "keyfile %s" % key])
     address = "mqtts://127.0.0.1:%d" % broker.port
-    trusting = run_adapter(broker, "--broker", address, "--ca", ca, "--client-id", "one")
-    doubting = run_adapter(broker, "--broker", address, "--ca", other, "--client-id", "two")
+    trusting = run_adapter("--topic", TOPIC, "--broker", address, "--ca", ca, "--client-id", "one")
+    doubting = run_adapter("--topic", TOPIC, "--broker", address, "--ca", other, "--client-id", "two")
     trusting.wait_for("broker_found", broker=address)
     assert "CERTIFICATE_VERIFY_FAILED" in doubting.wait_for("broker_unreachable")["reason"]
     assert not doubting.find("broker_found")
@@ -133,7 +120,7 @@ def test_tls_with_its_ca_and_no_other(mosquitto_factory, run_adapter, tmp_path):
 
 def test_no_broker_is_told_once_and_waited_for(mosquitto, run_adapter):
     mosquitto.stop()
-    adapter = run_adapter(mosquitto)
+    adapter = run_adapter("--topic", TOPIC)
     assert "refused" in adapter.wait_for("broker_unreachable")["reason"]
     mosquitto.start()
     adapter.wait_for("broker_found")
@@ -195,7 +182,7 @@ def test_the_next_port_when_one_is_taken(mosquitto, run_adapter):
     publisher.close()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        adapter = run_adapter(mosquitto, "--port", port)
+        adapter = run_adapter("--topic", TOPIC, "--port", port)
         assert adapter.wait_for("pmu")["port"] > port
         assert adapter.find("port_taken", port=port)
         adapter.stop()
@@ -206,7 +193,7 @@ def test_a_topic_without_a_port_is_archived_all_the_same(mosquitto, run_adapter,
     publisher = Publisher(mosquitto)
     publisher.publish(TOPIC, pmu.cfg2, retain=True)
     publisher.flush()
-    adapter = run_adapter(mosquitto, "--archive", path, "--host", "192.0.2.1")  # nobody's address
+    adapter = run_adapter("--topic", TOPIC, "--archive", path, "--host", "192.0.2.1")  # nobody's address
     assert adapter.wait_for("not_served", topic=TOPIC)["reason"]
     publisher.publish(TOPIC, pmu.frame(0))
     publisher.flush()

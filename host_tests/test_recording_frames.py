@@ -21,7 +21,7 @@ def test_tshark_has_no_complaint(mpy, mosquitto, shared, check_frames, tmp_path,
     }
     path = tmp_path / "node.json"
     path.write_text(json.dumps(config))
-    with subscriber(mosquitto.port, "test/+/+/PMU/replay") as heard:
+    with subscriber(mosquitto, "test/+/+/PMU/replay") as heard:
         done = mpy("-m", "firmware.main", path, 3)
         assert done.returncode == 0, done.stdout + done.stderr
         made = int(done.stdout.split("stopped: ")[1].split()[0])
