@@ -6,22 +6,27 @@ import sys
 
 from fake_storage import CONFIG, EVENT, FRAME, METER, SOC, UNTIMED, Lot, Node, Storage, config, numbers
 
+import outbox.log
+
 gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits
 
 STEPS = 700
+FORGOTTEN_MS = 2000
 
 
 class Walk:
     """One life on one storage. `made`: frames by number; what the model believes of each is in the sets."""
 
-    def __init__(self, seed, cuts, faults, blocks, limit, around_ms=300):
+    def __init__(self, seed, cuts, faults, blocks, limit, around_ms=300, forgets=False):
         self.lot = Lot(seed)
         self.cuts = cuts
         self.faults = faults
         self.blocks = blocks
         self.limit = limit
         self.around_ms = around_ms
-        self.hold_ms = 2000 if seed & 1 else 0
+        self.forgets = forgets  # a broker that dies; RAM and logs have room for what it forgets then
+        outbox.log._AGAIN_MOST = 1 << 20 if forgets else 8
+        self.hold_ms = 20000 if forgets else 2000 if seed & 1 else 0
         self.storage = Storage(limit)
         self.made = 0
         self.kept = 0  # durable records, and those of which the outbox said that they are on flash
@@ -44,7 +49,7 @@ class Walk:
         self.node = Node(
             self.storage,
             seed=self.lot.below(1 << 20),
-            slots=16,
+            slots=128 if self.forgets else 16,
             high_water=12,
             window=4,
             blocks=self.blocks,
@@ -62,6 +67,7 @@ class Walk:
         self.announced = tag
         self.timed = self.lot.below(2) == 0
         self.first = self.made
+        self.arrived_at = {}  # when, in this boot, the broker first had what it has; durable ones as -1 - n
 
     # -- events -------------------------------------------------------------------------------------------
 
@@ -145,13 +151,19 @@ class Walk:
             if self.lot.below(9) == 0:
                 self.node.backlog.ack(token)  # twice
             if kind in (METER, EVENT):
-                self.durable.add(struct.unpack(">IQ", data)[0])
+                n = struct.unpack(">IQ", data)[0]
+                if n not in self.durable:
+                    self.arrived_at[-1 - n] = self.node.now
+                self.durable.add(n)
             self.arrived(numbers([(kind, data)]))
 
     def arrived(self, found):
         for n in found:
             assert n < self.made
-            self.again += n in self.delivered
+            if n in self.delivered:
+                self.again += 1
+            else:
+                self.arrived_at[n] = self.node.now
             self.delivered.add(n)
 
     def keep(self):
@@ -196,15 +208,23 @@ class Walk:
 
     def forget_session(self):
         self.lose_live()
-        self.node.box.again(self.node.now, 1000)
+        self.again_please()
+
+    def again_please(self):
+        now = self.node.now
+        for n in list(self.arrived_at):
+            if self.forgets and (now - self.arrived_at[n]) & 0x3FFFFFFF <= FORGOTTEN_MS:
+                self.delivered.discard(n)
+                self.durable.discard(-1 - n)
+            self.arrived_at.pop(n)
+        self.node.box.again(now, FORGOTTEN_MS + 300 if self.forgets else 1000)
         self.may_repeat = True
 
     def doubt(self):
         """As before, but the connection stands, and what is on its way arrives all the same."""
         while self.messages and self.lot.below(8):
             self.ack_message()
-        self.node.box.again(self.node.now, 1000)
-        self.may_repeat = True
+        self.again_please()
         while self.messages:
             self.ack_message()
 
@@ -231,7 +251,7 @@ class Walk:
 
     def check(self):
         box, storage = self.node.box, self.storage
-        assert len(box) <= 16 and box.flash_percent <= 110, (len(box), box.flash_percent)
+        assert len(box) <= box.ring.slots and box.flash_percent <= 110, (len(box), box.flash_percent)
         assert box.flash_waiting >= 0 and box.durable_waiting >= 0, (box.flash_waiting, box.durable_waiting)
         assert self.faults or box.storage == "ok", box.storage
         assert len(storage.files) <= sum(self.blocks) // self.per() + 8, storage.names()
@@ -275,7 +295,8 @@ def assert_none(kind):
 def main(seeds):
     most = {}
     for seed in seeds:
-        for cuts, faults, blocks, limit, around_ms in (
+        for cuts, faults, blocks, limit, around_ms, *forgets in (
+            (False, False, (512, 64), 1 << 30, 300, True),
             (False, False, (64, 16), 1 << 30, 300),
             (False, True, (40, 16), 1 << 30, 300),
             (True, False, (18, 8), 1 << 30, 300),
@@ -283,7 +304,7 @@ def main(seeds):
             (False, False, (8, 4), 1 << 30, 1 << 28),
             (True, True, (12, 8), 18 * 4096, 1 << 28),
         ):
-            walk = Walk(seed, cuts, faults, blocks, limit, around_ms)
+            walk = Walk(seed, cuts, faults, blocks, limit, around_ms, *forgets)
             try:
                 walk.run(STEPS)
             except Exception:

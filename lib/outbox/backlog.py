@@ -144,6 +144,7 @@ class Backlog:
         number = (buf[at + 2] & 15) << 16 | buf[at + 3] << 8 | buf[at + 4]
         seq = (get_u32(reader.context, 4) & 0x1FF) << 20 | number
         if reader.boot == self._boots.boot and self._log.forget(seq):
+            self._log.begun = reader.number
             return _PASSED
         if reader.config is None:
             if reader.boot == self._boots.boot:
@@ -214,10 +215,10 @@ class Backlog:
         offset = self._boots.offset(reader.boot)
         if offset and not configs.is_loaded():
             configs.load_stamper()
-        self._announced = reader.config
         size = configs.load()
         if not size:
             return 0
+        self._announced = reader.config
         if offset and configs.stamper and self.buf[_MSG_TQ] & 15 == 15:
             configs.stamper.move_config(self.buf, 0, offset)
         return self._send(CONFIG, size, reader, state, 0)
@@ -251,9 +252,10 @@ class Backlog:
         log.free(position.number, position.at)
 
     def again(self, now, most_ms):
-        """The broker may forget what it acknowledged in the last most_ms: that goes again, as far as it is still on
-        flash, and not more than once. So does what is in flight."""
+        """The broker may forget what it acknowledged in the last most_ms: that goes again, as far as the logs still
+        have it. So does what is in flight."""
         self._go_back()
+        self._log.forget_all()
         for reader in (self._durable, self._stream):
             if reader.log.revive(now, most_ms):
                 reader.number = reader.at = 0

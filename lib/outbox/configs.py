@@ -4,6 +4,7 @@ from binascii import crc32
 
 from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, RECORD, crc, get_u32, is_head, shift
 
+_TRIES = 3  # at a place that cannot be read
 UNKNOWN = -1  # in place of a signature: there is none to be found
 
 
@@ -27,6 +28,7 @@ class Configs:
         self._restamp = restamp
         self._most = most
         self.stamper = None
+        self._failed = 0  # reads, in a row
         self._stamper_of = None  # the signature of its configuration
 
     def note(self):
@@ -54,7 +56,8 @@ class Configs:
                     return
 
     def load(self):
-        """Bring the CFG-2 frame to the front of the reader's buffer: its bytes; 0 if it cannot be had any more."""
+        """Bring the CFG-2 frame to the front of the reader's buffer: its bytes; 0 if it cannot be had now, or, then
+        the reader's `config` is UNKNOWN, any more."""
         reader, buf = self._reader, self._reader.buf
         if reader.boot == self._boot:
             size = len(self._log.config)
@@ -65,9 +68,13 @@ class Configs:
             size = (buf[0] & 15) << 8 | buf[1]
             if n >= RECORD + size and signature(buf, RECORD, size) == reader.config:
                 shift(buf, 0, RECORD, size)
+                self._failed = 0
                 return size
         except OSError:
-            pass
+            self._failed += 1
+            if self._failed < _TRIES:
+                return 0
+        self._failed = 0
         reader.config = UNKNOWN
         return 0
 
@@ -78,6 +85,8 @@ class Configs:
     def load_stamper(self):
         self.stamper = None
         size = self.load()
+        if not size and self._failed:
+            return
         if size:
             try:
                 self.stamper = self._restamp(bytes(memoryview(self._reader.buf)[:size]))

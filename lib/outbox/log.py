@@ -7,6 +7,9 @@ from outbox.tally import Tally
 # file; so laid out, each of ours is one of its own, and writing it costs one erase.
 STARTS = (0, 4096, 8188, 12276, 16368, 20452, 24544, 28632, 32724)
 
+_AGAIN_MOST = 8  # times that a segment is taken back: at ten times the live rate a backlog shrinks all the same
+_NUMBER_MOST = 0xF0000000  # a file with a higher one is not ours
+
 RANDOM_BOOT = 1 << 29  # boots and chunks from here on were drawn by lot: see boots.py
 RANDOM_CHUNK = 1 << 27
 
@@ -50,7 +53,8 @@ class Log:
         self._sizes = []
         self._counts = []
         self._done = []  # [number, bytes, ticks when that was seen or -1] of segments that nobody waits for
-        self._revived = -1  # no segment up to this one is taken back again
+        self.begun = -1  # the segment of which something was acknowledged since the last `revive`
+        self._revived = {}  # how often each was taken back
         self.number = 0  # the segment that is being written
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
@@ -76,7 +80,7 @@ class Log:
                     numbers.append(int(name[1:], 16))
                 except ValueError:
                     pass
-        numbers.sort()
+        numbers = sorted([n for n in numbers if n < _NUMBER_MOST])
         for number in numbers:
             try:
                 size = min(self.storage.size(self.name(number)), STARTS[-1])  # nothing of ours is behind that
@@ -166,6 +170,7 @@ class Log:
 
     def acked(self, number, at, records):
         """So many of the records from `at` on have arrived."""
+        self.begun = number
         if number in self._numbers:
             i = self._numbers.index(number)
             records = min(records, self._counts[i])
@@ -223,30 +228,41 @@ class Log:
         return sum([_blocks(size) for _, size, _ in self._done])
 
     def revive(self, now, most_ms):
-        """Take back, once, the segments that were done in the last most_ms: True if the log is to be read from its
-        begin, also because of what was acknowledged of a segment that is not done."""
-        back = [d for d in self._done if d[0] > self._revived and d[1]]
-        back = [d for d in back if d[2] < 0 or (now - d[2]) & TICKS <= most_ms]
-        first = back[0][0] if back else self._numbers[0] if self._numbers else -1
-        if first <= self._revived:
-            return False
-        self._revived = max([first] + [d[0] for d in back])
-        if self._numbers:  # it comes whole, too
-            back.append([self._numbers.pop(0), self._sizes.pop(0), -1])
-            self.waiting -= self._counts.pop(0)
+        """Take back the segments that were done in the last most_ms, and the one of which a part was acknowledged,
+        each at most _AGAIN_MOST times: True if the log is to be read from its begin."""
+        back = [d for d in self._done if d[1] and (d[2] < 0 or (now - d[2]) & TICKS <= most_ms)]
+        if self._numbers and self._numbers[0] == self.begun:
+            back.append([self.begun, self._sizes[0], -1])
+        elif not self._numbers and self.fill and self.number == self.begun:
+            back.append([self.begun, 0, -1])
+        self.begun = -1
+        revived = {}
+        for number, _, _ in self._done + back:
+            revived[number] = self._revived.get(number, 0)
+        self._revived = revived
+        back = [d for d in back if revived[d[0]] < _AGAIN_MOST]
         for done in reversed(back):
-            number, size, _ = done
-            if done in self._done:
-                self._done.remove(done)
-            try:
-                count = self._count(self.name(number), size)
-            except OSError:
-                count = 0
-            self._numbers.insert(0, number)
-            self._sizes.insert(0, size)
-            self._counts.insert(0, count)
-            self.waiting += count
-        return True
+            revived[done[0]] += 1
+            if done[1]:
+                self._take_back(done)
+        return bool(back)
+
+    def _take_back(self, done):
+        number, size, _ = done
+        if done in self._done:
+            self._done.remove(done)
+        elif number in self._numbers:
+            self._numbers.pop(0)
+            self._sizes.pop(0)
+            self.waiting -= self._counts.pop(0)
+        try:
+            count = self._count(self.name(number), size)
+        except OSError:
+            count = 0
+        self._numbers.insert(0, number)
+        self._sizes.insert(0, size)
+        self._counts.insert(0, count)
+        self.waiting += count
 
     def drop(self):
         """Give up the oldest segment, or remove one that is done; False if neither is there."""

@@ -7,6 +7,7 @@ from outbox.store import Store
 from outbox.tally import Tally
 from outbox.thinning import Thinning
 
+_ACKED_UNIT = 8  # when records were acknowledged is kept in units of 2**8 ms
 _BATCH = 8  # records that one `tend` moves at most
 
 
@@ -114,6 +115,7 @@ class Outbox:
         """The broker has it, wherever it is now."""
         ring = self.ring
         at = seq & (ring.slots - 1)
+        ring.acked_at[at] = self._now >> _ACKED_UNIT & 255
         if (ring.written - seq - 1) & SEQS < ring.slots and ring.marks[at] & ~KIND == SPILLED:
             ring.marks[at] = ring.marks[at] & KIND | ACKED
             self.stream.remember(seq)
@@ -124,7 +126,6 @@ class Outbox:
         """The broker may have forgotten what it acknowledged in the last most_ms: what is still in RAM, or on flash
         for hold_ms, is sent once more, as backlog."""
         ring = self.ring
-        empty = not self.stream.waiting  # so the broker has what was spilled, too
         if self._store.hold_ms:
             self.backlog.again(now, most_ms)
         self._again = self._again_end = seq = ring.written
@@ -132,7 +133,13 @@ class Outbox:
             seq = (seq - 1) & SEQS
             at = seq & (ring.slots - 1)
             state = ring.marks[at] & ~KIND
-            if (state == ACKED or empty and state == SPILLED) and (now - ring.ticks[at]) & TICKS <= most_ms:
+            if state == ACKED:
+                wanted = ((now >> _ACKED_UNIT) - ring.acked_at[at]) & 255 <= (most_ms >> _ACKED_UNIT) + 1
+            elif state == SPILLED:
+                wanted = self.stream.passed(seq)
+            else:
+                wanted = state & AGAIN  # the last time's
+            if wanted:
                 ring.marks[at] |= AGAIN
                 self._again = seq
 
@@ -191,17 +198,12 @@ class Outbox:
     def save(self):
         """Bring what waits in RAM to flash, thinned as the log is by now. False: it does not take it."""
         self._count_chunks()
-        ring, store = self.ring, self._store
+        store = self._store
         if not store.ready(self._now):
             return False
         try:
-            while len(ring):
-                if not self._keeps(ring.acked):
-                    ring.release(GONE)
-                elif self._put(ring.acked):
-                    ring.release(SPILLED)
-                    self.spilled += 1
-                else:
+            while self._again != self._again_end or len(self.ring):
+                if not self._move():
                     store.write()
                     self.thinning.filled(store.filled())
             if self.stream.fill:
@@ -222,33 +224,34 @@ class Outbox:
 
     def _spill(self, ready):
         """Move what is due into the log's block in RAM; True if that was full and written (if `ready`)."""
-        ring = self.ring
         for _ in range(_BATCH):
-            if self._again != self._again_end:
-                seq = self._again
-                at = seq & (ring.slots - 1)
-                wanted = ring.marks[at] & AGAIN and (ring.written - seq) & SEQS < ring.slots
-                if not wanted or self._put(seq):
-                    if wanted:
-                        ring.marks[at] = ring.marks[at] & KIND | GONE
-                    self._again = (seq + 1) & SEQS
-                    continue
-            elif not self._due():
+            if self._again == self._again_end and not self._due():
                 return False
-            else:
-                seq = ring.acked
-                if not self._keeps(seq):
-                    ring.release(GONE)
-                    continue
-                if self._put(seq):
-                    ring.release(SPILLED)
-                    self.spilled += 1
-                    continue
-            if ready:
-                self._store.write()
-                self.thinning.filled(self._store.filled())
-            return ready
+            if not self._move():
+                if ready:
+                    self._store.write()
+                    self.thinning.filled(self._store.filled())
+                return ready
         return False
+
+    def _move(self):
+        """Put what is to go again, else the oldest record, into the log, or thin it; False: its block is full."""
+        ring, seq = self.ring, self._again
+        if seq != self._again_end:
+            at = seq & (ring.slots - 1)
+            if ring.marks[at] & AGAIN and (ring.written - seq) & SEQS < ring.slots:
+                if not self._put(seq):
+                    return False
+                ring.marks[at] = ring.marks[at] & KIND | SPILLED
+            self._again = (seq + 1) & SEQS
+        elif not self._keeps(ring.acked):
+            ring.release(GONE)
+        elif self._put(ring.acked):
+            ring.release(SPILLED)
+            self.spilled += 1
+        else:
+            return False
+        return True
 
     def _keeps(self, seq):
         """Whether the oldest record, seq, is to go to flash; each is judged once."""

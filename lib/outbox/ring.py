@@ -28,6 +28,7 @@ class Ring:
         self._sizes = array.array("H", bytes(2 * slots))
         self.ticks = array.array("i", bytes(4 * slots))  # 30 bits: when each was made
         self.marks = bytearray(slots)  # kind and state of each
+        self.acked_at = bytearray(slots)  # when the owner noted its acknowledgement, in units of its own
         self.begin(0)
         self.dropped = 0
         self.lost = None

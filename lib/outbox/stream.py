@@ -7,6 +7,7 @@ from outbox.record import (
     CONTEXT,
     FRAME,
     RECORD,
+    SEQS,
     crc,
     fill,
     put_head,
@@ -22,6 +23,7 @@ class StreamLog(Log):
 
     `put` takes a record into the block in RAM, `write` makes that block durable. `put` allocates nothing.
     `remember(seq)`: this record of the present boot, put here, was acknowledged after all; `forget(seq)` tells.
+    `passed(seq)`: whether this one, put here, has been acknowledged, and all that was put before it.
     """
 
     staged = True
@@ -36,6 +38,7 @@ class StreamLog(Log):
         self._chunk = self._high = -1  # of the context in force
         self._described = -1  # the segment that has our CONFIG
         self._late = []
+        self._oldest = -1  # the lowest sequence number that was put here since the log was empty
         super().__init__(storage, budget, prefix)
 
     def begin(self, boot, window):
@@ -69,6 +72,9 @@ class StreamLog(Log):
         if describe:
             self._described = self.number
             at = self._add(at, CONFIG, 0, 0, self.config, 0, len(self.config))
+        full = (chunk & 0x1FF) << 20 | seq
+        if self.passed(full):
+            self._oldest = full
         self.fill = self._add(at, kind, seq, ticks, buf, off, size)
         self._put += 1
         self._left += 1
@@ -111,6 +117,7 @@ class StreamLog(Log):
 
     def acked(self, number, at, records):
         if number == self.number and at >= self.at:
+            self.begun = number
             self._left -= records
             self.waiting -= records
         else:
@@ -121,8 +128,8 @@ class StreamLog(Log):
             return False
         self.waiting -= self._left
         self._clear()
-        for i in range(len(self._late)):
-            self._late[i] = -1
+        self._oldest = -1
+        self.forget_all()
         return True
 
     def revive(self, now, most_ms):
@@ -135,6 +142,9 @@ class StreamLog(Log):
     def _may_drop(self):
         return self._numbers[0] != self.number or not self.fill  # what is in RAM follows what is in that file
 
+    def passed(self, seq):
+        return self._oldest < 0 or (seq - self._oldest) & SEQS > SEQS >> 1
+
     def remember(self, seq):
         self._late[self._late_at] = seq
         self._late_at = (self._late_at + 1) % len(self._late)
@@ -145,3 +155,7 @@ class StreamLog(Log):
             return False
         self._late[self._late.index(seq)] = -1
         return True
+
+    def forget_all(self):
+        for i in range(len(self._late)):
+            self._late[i] = -1
