@@ -16,7 +16,8 @@ class Folder:
     def __init__(self, path):
         self._path = path.rstrip("/") + "/"
         try:
-            os.stat(self._path[:-1])
+            if not os.stat(self._path[:-1])[0] & 0x4000:
+                raise OSError("not a folder")
         except OSError as e:
             if e.errno != errno.ENOENT:
                 raise

@@ -11,6 +11,8 @@ import sys
 from boards.unix.board import Board
 from firmware.modules import forget
 
+_FATE = ("what was in RAM of it is lost", "on flash, to be sent at the next start")
+
 
 def load(path):
     """The checked configuration at `path`. The schema is let go again: it is a quarter of the program."""
@@ -55,10 +57,15 @@ def main(argv):
     except KeyboardInterrupt:  # once more: at once, but not without a word
         pass
     outbox = node.link.outbox
-    board.log(
-        "stopped: %d frames made, %d dropped, %d not acknowledged"
-        % (node.meter.frames, outbox.dropped, outbox.waiting)
+    saved = outbox.save()
+    said = "stopped: %d frames made, %d dropped, %d not acknowledged" % (
+        node.meter.frames,
+        outbox.dropped,
+        outbox.waiting,
     )
+    if outbox.waiting:
+        said += " (records and earlier frames with them): " + _FATE[saved]
+    board.log(said)
     return 0
 
 

@@ -61,14 +61,13 @@ class Node:
             self._energy.write("interval")
 
     async def leave(self):
-        """Write down what is in RAM, send what can be sent, and say good-bye."""
+        """Make the last records, send what can be sent, and say good-bye. Then the outbox is to be saved."""
         self._energy.write("shutdown")
         self._events.look()
         pumping = asyncio.create_task(self.link.run())
         await self.link.drain(_DRAIN_MS)
         pumping.cancel()
         self.link.session.leave(ticks_ms())
-        self.link.outbox.save()
 
 
 def _failed(loop, context):

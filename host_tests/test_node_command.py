@@ -4,6 +4,7 @@ import copy
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from c37118.frame import CFG2, DATA, kind_of
+from gridmote.demo.flash import frames
 from gridmote.frame.raw import identity, whole_frames
 from gridmote.processes import gridmote
 from host_tests.conftest import ROOT
@@ -159,7 +161,6 @@ def listener(mosquitto):
         yield listener
 
 
-
 @pytest.mark.parametrize("word_size, number", [(32, signal.SIGINT), (64, signal.SIGTERM)])
 def test_a_signal_ends_it_with_every_frame_sent(tmp_path, config, mosquitto, listener, word_size, number):
     config["broker"]["port"] = mosquitto.port
@@ -177,6 +178,25 @@ def test_a_signal_ends_it_with_every_frame_sent(tmp_path, config, mosquitto, lis
     assert last == f"stopped: {made} frames made, 0 dropped, 0 not acknowledged"
     assert len({identity(frame) for frame in listener.frames}) == len(listener.frames) == made
     assert len(listener.configs) == 1 and listener.status["waiting"] == 0
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+def test_without_a_broker_all_is_on_flash_at_the_end(tmp_path, config, hurry):
+    """Also when a second signal cuts short the seconds in which it tries to send."""
+    argv = gridmote("node", written(tmp_path, config), "--json")
+    node = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        time.sleep(2)
+        os.killpg(node.pid, signal.SIGINT)
+        if hurry:
+            time.sleep(1)
+            os.killpg(node.pid, signal.SIGINT)
+    finally:
+        out, _ = node.communicate(timeout=WAIT_S)
+    last = json.loads(out.splitlines()[-1])["text"]
+    made = int(re.match(r"stopped: (\d+) frames made, 0 dropped", last)[1])
+    assert last.endswith("on flash, to be sent at the next start")
+    assert len(frames(tmp_path / "765.outbox")) == made > 0
 
 
 def test_a_recording_beside_the_configuration(tmp_path, config, mosquitto, listener):

@@ -21,9 +21,9 @@ class Network:
             try:
                 found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
                 self._addresses[place] = found
-            except OSError:
+            except OSError as e:
                 if place not in self._addresses:
-                    raise
+                    raise OSError("no address is known for this name: %s" % e)
         sock = socket.socket()
         try:
             sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
