@@ -237,13 +237,13 @@ class Log:
             back.append([self.begun, 0, -1])
         self.begun = -1
         revived = {}
-        for number, _, _ in self._done + back:
+        for number in [d[0] for d in self._done] + self._numbers + [self.number]:
             revived[number] = self._revived.get(number, 0)
         self._revived = revived
         back = [d for d in back if revived[d[0]] < _AGAIN_MOST]
         for done in reversed(back):
             revived[done[0]] += 1
-            if done[1]:
+            if done[1]:  # else it is in RAM only
                 self._take_back(done)
         return bool(back)
 
