@@ -315,6 +315,24 @@ def broker_forgets_the_backlog():
     assert node.box.flash_waiting == 0
 
 
+def flapping():
+    """Connections that live for three messages each: what goes again every time does not hold up the rest."""
+    node = Node(Storage(), hold_ms=1 << 20)
+    node.frames(range(1500))
+    found, connections = set(), 0
+    while node.box.flash_waiting:
+        connections += 1
+        assert connections < 100
+        for _ in range(3):
+            message = node.take()
+            if message:
+                found.update(numbers([message[:2]]))
+                node.backlog.ack(message[2])
+        node.box.backlog.again(node.now, 5000)
+        node.tend(1)
+    assert found == set(range(node.box.spilled))
+
+
 def doubt_on_a_standing_connection():
     """What goes again while the connection stands: the receiver still has the CFG-2 that it was sent last."""
     storage = Storage()
@@ -340,6 +358,7 @@ def doubt_on_a_standing_connection():
 
 for test in (
     doubt_on_a_standing_connection,
+    flapping,
     live_stays_in_ram,
     late_acknowledgements,
     messages_in_flight,
