@@ -9,13 +9,25 @@ import paho.mqtt.client as mqtt
 import typer
 
 from gridmote.broker.address import BrokerAddress
+from gridmote.fault import Fault
 
 BROKER_HELP = "host:port, mqtt://user@host:port or mqtts://..."
+Broker = Annotated[str | None, typer.Argument(help=BROKER_HELP)]
+LocalBroker = Annotated[str | None, typer.Argument(help=BROKER_HELP, show_default="127.0.0.1:1883")]
+BrokerOption = Annotated[str | None, typer.Option("--broker", help="The same as BROKER")]
 User = Annotated[str | None, typer.Option(help="MQTT user name")]
 PasswordFile = Annotated[Path | None, typer.Option(
     help="File with the MQTT password (or set GRIDMOTE_PASSWORD)", exists=True, dir_okay=False)]
 Ca = Annotated[Path | None, typer.Option(
     help="CA certificates for mqtts:// instead of the system's", exists=True, dir_okay=False)]
+
+
+def one_broker(argument, option, default="127.0.0.1:1883"):
+    """-> what was said of the Broker and the BrokerOption of a command, else `default`; Fault if that is two."""
+    said = {broker for broker in (argument, option) if broker is not None}
+    if len(said) > 1:
+        raise Fault(f"two brokers, {argument} and --broker {option}: leave one of them out")
+    return said.pop() if said else default
 
 
 class Login:

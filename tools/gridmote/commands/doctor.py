@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from gridmote.broker.login import BROKER_HELP, Ca, Login, PasswordFile, User
+from gridmote.broker.login import BROKER_HELP, Broker, BrokerOption, Ca, Login, PasswordFile, User, one_broker
 from gridmote.broker.mosquitto import SHIPPED
 from gridmote.doctor import crash as doctor_crash
 from gridmote.doctor.findings import BAD, GOOD, NOTE, UNKNOWN, judge
@@ -104,7 +104,8 @@ def _report(findings, as_json, broker):
 
 
 def doctor(
-    broker: Annotated[str | None, typer.Argument(help=BROKER_HELP)] = None,
+    broker: Broker = None,
+    broker_option: BrokerOption = None,
     user: User = None,
     password_file: PasswordFile = None,
     ca: Ca = None,
@@ -127,6 +128,7 @@ def doctor(
         sys.stdout.write(SHIPPED.read_text())
         return
     try:
+        broker = one_broker(broker, broker_option, default=None)
         if broker is None:
             raise Fault(f"BROKER is missing: {BROKER_HELP}")
         if place is not None and (place.count("/") != 2 or set(place) & set("+#")):

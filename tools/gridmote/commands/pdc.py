@@ -11,7 +11,7 @@ import typer
 
 from gridmote.archive.store import Archive, ArchiveError
 from gridmote.broker.address import topic_filter
-from gridmote.broker.login import BROKER_HELP, Ca, Login, PasswordFile, User
+from gridmote.broker.login import BrokerOption, Ca, LocalBroker, Login, PasswordFile, User, one_broker
 from gridmote.fault import Fault
 from gridmote.pdc.adapter import PdcAdapter
 from gridmote.pdc.intake import DEFAULT_FILTERS, filters_for
@@ -69,7 +69,8 @@ def split_ports(options):
 
 
 def pdc(
-    broker: Annotated[str, typer.Option(help=BROKER_HELP)] = "127.0.0.1:1883",
+    broker: LocalBroker = None,
+    broker_option: BrokerOption = None,
     topic: Annotated[list[str] | None, typer.Option(
         help="Topic of a PMU, + and # allowed; repeatable. Without any: +/+/+/PMU/+. "
              "What nodes send beside it (backfill, METER, EVENT) comes along")] = None,
@@ -98,7 +99,7 @@ def pdc(
 ):
     """Serve MQTT PMU topics to phasor data concentrators over TCP (IEEE C37.118.2, commanded mode)."""
     try:
-        login = Login(broker, user, password_file, ca)
+        login = Login(one_broker(broker, broker_option), user, password_file, ca)
         base_port, fixed_ports = split_ports(port or [])
         filters = filters_for([*map(topic_filter, topic or []), *fixed_ports]) or DEFAULT_FILTERS
         session = {

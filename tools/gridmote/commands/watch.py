@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from gridmote.broker.address import topic_filter
-from gridmote.broker.login import BROKER_HELP, Ca, Login, PasswordFile, User
+from gridmote.broker.login import BrokerOption, Ca, LocalBroker, Login, PasswordFile, User, one_broker
 from gridmote.fault import Fault, give_up
 from gridmote.pdc.intake import filters_for
 from gridmote.watch.state import KINDS, Watch
@@ -107,7 +107,8 @@ def _write(rows, now_s, as_json, console):
 
 
 def watch(
-    broker: Annotated[str, typer.Argument(help=BROKER_HELP)] = "127.0.0.1:1883",
+    broker: LocalBroker = None,
+    broker_option: BrokerOption = None,
     topic: Annotated[list[str] | None, typer.Option(
         help="Topic of a PMU, + and # allowed; repeatable. Without any: +/+/+/PMU/+ and concentrators")] = None,
     user: User = None,
@@ -128,7 +129,8 @@ def watch(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
-        with Listener(Login(broker, user, password_file, ca), filters_of(topic)) as listener:
+        login = Login(one_broker(broker, broker_option), user, password_file, ca)
+        with Listener(login, filters_of(topic)) as listener:
             if once:
                 ended.wait(_LOOK_S)
                 now_s = time.time()
