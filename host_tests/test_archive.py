@@ -265,7 +265,7 @@ def test_the_writer_acknowledges_only_what_is_stored_and_says_what_it_refused():
                            recovered.put, retry_s=0.01, waiting_max=50)
     writer.start()
     assert writer.put(Entry("t", 1, [b""]), "first")
-    assert "full" in told.get(timeout=WAIT_S)
+    assert "full" in str(told.get(timeout=WAIT_S))
     taken = sum(writer.put(Entry("t", 1, [b""]), i) for i in range(100))
     assert taken == 50 and acked.empty()
     archive.working.set()

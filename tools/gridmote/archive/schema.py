@@ -94,7 +94,7 @@ def prepare(db, readonly):
     if version > VERSION:
         raise sqlite3.DatabaseError("made by a later Gridmote (version %d, this one knows %d)" % (version, VERSION))
     if version == 0:
-        raise sqlite3.DatabaseError("no archive of Gridmote")
+        raise sqlite3.DatabaseError("no archive of Gridmote: name one that `gridmote pdc --archive` made")
     if version < VERSION:
         _create(db, version, "TEMP TABLE")  # empty, of this connection: the file stays as it is
 

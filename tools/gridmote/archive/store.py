@@ -24,6 +24,7 @@ from c37118.decode import decode
 from c37118.frame import CFG2, DATA, kind_of
 from gridmote.archive import schema as archive_schema
 from gridmote.archive.gaps import find_gaps
+from gridmote.archive.trouble import in_words
 from gridmote.frame.raw import grid_of, has_time, idcode_of, identity, same_config, stamp_us
 
 LIVE, BACKFILL, UNTIMED, RECORD, PORT = range(5)  # legal values of Entry.kind
@@ -52,6 +53,7 @@ class Archive:
     """
 
     def __init__(self, path, readonly=False, lock_timeout_s=1.0):
+        self.path = path
         self._topics = {}
         try:
             if readonly:
@@ -63,7 +65,7 @@ class Archive:
                 self._db.execute("PRAGMA synchronous = FULL")
             archive_schema.prepare(self._db, readonly)
         except sqlite3.Error as error:
-            raise ArchiveError("archive %s: %s" % (path, error)) from error
+            raise ArchiveError(in_words(path, error)) from error
 
     def close(self):
         self._db.close()

@@ -1,6 +1,8 @@
 """What the commands that read an archive share: opening it, naming topics, times in UTC, a word of progress."""
 
+import sqlite3
 import time
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,19 +10,24 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from gridmote.archive.store import Archive, ArchiveError
+from gridmote.archive.trouble import in_words
 from gridmote.fault import Fault
 
 
+@contextmanager
 def opened(path):
-    """-> Archive, read-only; Fault in words for whoever typed the path."""
+    """Lends an Archive, read-only; Fault, in words for whoever typed the path, also for what SQLite says later."""
     if Path(path).is_dir():
         raise Fault("%s is a directory; name the archive file in it" % path)
     if not Path(path).is_file():
         raise Fault("%s: no such file; `gridmote pdc --archive %s` makes one" % (path, path))
     try:
-        return Archive(path, readonly=True)
+        with closing(Archive(path, readonly=True)) as archive:
+            yield archive
     except ArchiveError as error:
         raise Fault(str(error)) from None
+    except sqlite3.Error as error:
+        raise Fault(in_words(path, error)) from error
 
 
 def topics_of(archive, path, wanted):

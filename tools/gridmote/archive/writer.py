@@ -14,7 +14,7 @@ class ArchiveWriter:
     A batch is closed by `batch` messages or `linger_s` after its first one, and takes in what else waits.
     16 stays below the 20 unacknowledged messages at which mosquitto, asked by MQTT 3.1.1, stops sending.
 
-    on_stored(receipts, Stored): a batch is on the disk. on_trouble(text): the archive refuses, which is
+    on_stored(receipts, Stored): a batch is on the disk. on_trouble(sqlite3.Error): the archive refuses, which is
     tried again every `retry_s`. on_recovered(refused): it stores again; so many messages were not taken.
     All three run in the writer's thread.
     """
@@ -84,7 +84,7 @@ class ArchiveWriter:
             except sqlite3.Error as error:
                 if str(error) != trouble:
                     trouble = str(error)
-                    self._on_trouble(trouble)
+                    self._on_trouble(error)
                 if self._stopping.wait(self._retry_s):
                     return False
         self._on_stored([receipt for _, receipt in messages], stored)

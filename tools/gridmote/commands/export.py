@@ -4,9 +4,8 @@ import cmath
 import csv
 import math
 import os
-import sqlite3
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -193,7 +192,7 @@ def export(
     try:
         from_us, until_us = parse_time(begin), parse_time(end)
         with ExitStack() as stack:
-            kept = stack.enter_context(closing(opened(archive)))
+            kept = stack.enter_context(opened(archive))
             topics = topics_of(kept, archive, topic)
             if len(topics) > 1:
                 raise Fault("%s has several PMUs; name one:\n%s" % (archive, "\n".join("  " + t for t in topics)))
@@ -213,5 +212,5 @@ def export(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         give_up("export", "%s: %s" % (error.filename or out, error.strerror))
-    except (Fault, sqlite3.Error) as fault:
+    except Fault as fault:
         give_up("export", fault)

@@ -1,9 +1,7 @@
 """`gridmote gaps`: what an archive lacks, from when to when, and why where the node said so."""
 
 import json
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -150,12 +148,12 @@ def gaps(
     """
     console = Console(highlight=False, soft_wrap=True)
     try:
-        with closing(opened(archive)) as kept:
+        with opened(archive) as kept:
             for name in topics_of(kept, archive, topic):
                 told = examine(kept, name)
                 if as_json:
                     sys.stdout.write(json.dumps(told) + "\n")
                 else:
                     _tell(console, told, len(told["gaps"]) if everything else _SHOWN)
-    except (Fault, sqlite3.Error) as fault:
+    except Fault as fault:
         give_up("gaps", fault)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sqlite3
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gridmote.archive.store import Archive, ArchiveError
+from gridmote.archive.trouble import in_words
 from gridmote.broker.address import topic_filter
 from gridmote.broker.login import BrokerOption, Ca, LocalBroker, Login, PasswordFile, User, one_broker
 from gridmote.fault import Fault
@@ -112,4 +114,7 @@ def pdc(
             asyncio.run(_run(host, base_port, fixed_ports, kept, late_to_clients, Report(as_json), session))
     except (ValueError, ArchiveError, OSError, Fault) as error:
         typer.echo("gridmote pdc: %s" % error, err=True)
+        raise typer.Exit(1) from error
+    except sqlite3.Error as error:
+        typer.echo("gridmote pdc: %s" % in_words(archive, error), err=True)
         raise typer.Exit(1) from error

@@ -4,11 +4,13 @@ import asyncio
 import collections
 import errno
 import socket
+import sqlite3
 import time
 
 from c37118.decode import decode
 from c37118.frame import CFG2, DATA, kind_of
 from gridmote.archive.store import BACKFILL, LIVE, PORT, RECORD, UNTIMED, Entry
+from gridmote.archive.trouble import in_words
 from gridmote.archive.writer import ArchiveWriter
 from gridmote.pdc.backlog import Backlog
 from gridmote.pdc.intake import entry_of
@@ -53,8 +55,7 @@ class PdcAdapter:
         self.subscriber = None
         self._archive = archive
         self._writer = archive and ArchiveWriter(
-            archive, self._stored,
-            lambda text: self._from_thread(self._report, "archive_trouble", reason=text),
+            archive, self._stored, lambda error: self._from_thread(self._archive_trouble, error),
             self._archive_recovered)
 
     def start(self):
@@ -68,9 +69,13 @@ class PdcAdapter:
     async def stop(self):
         if self._writer:
             await asyncio.to_thread(self._writer.stop)  # first: its acknowledgements still go out
-            for topic, count in self._received.items():
-                if 0 < count <= _GAPS_MOST:
-                    self._missing[topic] = sum(gap.missing for gap in self._archive.gaps(topic, self._since_soc))
+            try:
+                for topic, count in self._received.items():
+                    if 0 < count <= _GAPS_MOST:
+                        gaps = self._archive.gaps(topic, self._since_soc)
+                        self._missing[topic] = sum(gap.missing for gap in gaps)
+            except sqlite3.Error as error:
+                self._archive_trouble(error)
             self._archive.close()
         await asyncio.to_thread(self.subscriber.stop)
         for topic, server in self._servers.items():
@@ -230,6 +235,9 @@ class PdcAdapter:
         self._report(event, **fields)
 
     # From the archive's thread.
+
+    def _archive_trouble(self, error):
+        self._report("archive_trouble", reason=in_words(self._archive.path, error))
 
     def _from_thread(self, callback, *args, **fields):
         self._loop.call_soon_threadsafe(lambda: callback(*args, **fields))
