@@ -106,7 +106,35 @@ def test_thinning_that_has_not_ended(tmp_path):
     assert told(path)[0]["gaps"][0]["reasons"] == ["thinned, every 50th frame kept"]
 
 
+def test_rotten_places_are_told_where_they_can_be_why(tmp_path):
+    """From 100 to 200 s after SOC: found before that, within, after, by a boot with a clock and one without."""
+    corrupt = {"event": "corrupt", "tq": 0}
+    path = made(
+        tmp_path / "a.sqlite", [i for i in range(5000, 10000) if i not in (7000, 8000)],
+        record(EVENTS, 4, 1, soc=SOC + 50, ticks=50_000, places=7, **corrupt),
+        record(EVENTS, 4, 2, soc=SOC + 150, ticks=150_000, places=1, **corrupt),
+        record(EVENTS, 4, 3, soc=SOC + 900, ticks=900_000, places=2, **corrupt))
+    found, = told(path)
+    assert found["rotten_places"] == 3 and [gap["reasons"] for gap in found["gaps"]] == [[], []]
+    assert ("the node found 3 rotten places in its outbox: frames or messages that stood there are lost, "
+            "perhaps some of those without a why") in run(path).output
+    with closing(Archive(path)) as archive:
+        archive.store([record(EVENTS, 4, 4, soc=None, ticks=60_000, places=10, **corrupt),
+                       record(EVENTS, 9, 5, soc=None, ticks=60_000, places=20, **corrupt)])
+    assert told(path)[0]["rotten_places"] == 23
+
+
+def test_a_rotten_place_is_told_though_every_gap_has_a_reason(tmp_path):
+    path = made(tmp_path / "a.sqlite", range(10), record(EVENTS, 4, 1, soc=SOC + 5, event="corrupt", places=1))
+    text = run(path).output
+    assert "the node found a rotten place in its outbox: frames or messages that stood there are lost\n" in text
+    assert "without a why" not in text and "nothing missing" in text
+    assert told(made(tmp_path / "b.sqlite", range(10)))[0]["rotten_places"] == 0
+    assert "rotten" not in run(tmp_path / "b.sqlite").output
+
+
 @pytest.mark.parametrize("fields", [
+    {"event": "corrupt", "places": "x"}, {"event": "corrupt", "places": True, "soc": []}, {"event": "corrupt"},
     {}, {"event": None}, {"event": "thinned"}, {"event": "thinned", "from": "x", "soc": True},
     {"event": "thinned", "from": SOC, "every": []}, {"event": "dropped", "from": {}, "soc": SOC, "reason": [1]},
     {"event": "start", "soc": SOC + 1}, {"event": "storage", "soc": SOC + 1}, {"event": ["start"], "ticks": "x"}])

@@ -13,16 +13,37 @@ _AROUND_S = 1  # events count in whole seconds
 
 def reasons_of(archive, topic):
     """-> list of Reason from the EVENT messages of a live topic's node, by time."""
-    levels = topic.split("/")
-    if len(levels) != 5:
-        return []
-    said = _said(archive.records(with_kind(topic, "EVENT")))
-    clocks = _clocks([*said, *_said(archive.records(with_kind(topic, "METER")))])
+    said, clocks = _told(archive, topic)
     reasons = [reason for event in said if (reason := _reason(event, clocks))]
     ended = {reason.from_s for reason in reasons if reason.event == "thinned" and reason.until_s != float("inf")}
     left = [reason for reason in reasons
             if reason.event != "thinned" or reason.until_s != float("inf") or reason.from_s not in ended]
     return sorted(left, key=lambda reason: reason.from_s)
+
+
+def rotten_places(archive, topic, from_us):
+    """How many rotten places the node of a live topic found in its outbox since `from_us` or nobody knows when.
+
+    What stood in one is older than that. Which frames it was, if it was not METER or EVENT, nobody knows: so this
+    is no Reason. A place that is met again after a restart counts again.
+    """
+    said, clocks = _told(archive, topic)
+    count = 0
+    for fields in said:
+        places = fields.get("places")
+        if fields.get("event") == "corrupt" and type(places) is int and places > 0:
+            soc = _soc(fields, clocks)
+            if soc is None or soc + _AROUND_S >= from_us / 1e6:
+                count += places
+    return count
+
+
+def _told(archive, topic):
+    """-> (list of EVENT messages of a live topic's node, as dicts; its boots' clocks)."""
+    if len(topic.split("/")) != 5:
+        return [], {}
+    said = _said(archive.records(with_kind(topic, "EVENT")))
+    return said, _clocks([*said, *_said(archive.records(with_kind(topic, "METER")))])
 
 
 def _said(records):
@@ -39,11 +60,17 @@ def _clocks(said):
     return clocks
 
 
+def _soc(fields, clocks):
+    """When an EVENT was, None if nobody knows."""
+    soc, ticks = _number(fields, "soc"), _number(fields, "ticks")
+    if soc is None and ticks is not None and fields["boot"] in clocks:
+        soc = clocks[fields["boot"]] + ticks / 1000
+    return soc
+
+
 def _reason(fields, clocks):
     """An EVENT -> Reason, None when it explains nothing or when is not known."""
-    event, soc = fields.get("event"), _number(fields, "soc")
-    if soc is None and fields["boot"] in clocks and _number(fields, "ticks") is not None:
-        soc = clocks[fields["boot"]] + fields["ticks"] / 1000
+    event, soc = fields.get("event"), _soc(fields, clocks)
     from_s, until_s = _number(fields, "from"), _number(fields, "to")
     if event in ("thinned", "dropped"):
         from_s = soc if from_s is None else from_s

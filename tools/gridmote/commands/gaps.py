@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gridmote.archive.gaps import find_gaps
-from gridmote.archive.reasons import explain, reasons_of
+from gridmote.archive.reasons import explain, reasons_of, rotten_places
 from gridmote.archive.view import opened, topics_of, utc, watched
 from gridmote.fault import Fault, give_up
 from gridmote.frame.raw import grid_of, stamp_us
@@ -37,7 +37,8 @@ class _Frames:
             yield row
 
     def span(self):
-        return [utc(stamp_us(row.frame, self._time_base)) for row in (self.first, self.last) if row]
+        """-> [microseconds of the first, of the last], [] without any."""
+        return [stamp_us(row.frame, self._time_base) for row in (self.first, self.last) if row]
 
 
 def stretches(gaps, reasons):
@@ -77,12 +78,13 @@ def examine(archive, topic):
     span = frames.span()
     rates = list(dict.fromkeys(grid_of(frame)[1] for _, frame in configs))
     return {
-        "topic": topic, "rates": rates, "frames": frames.count, "from": span[0] if span else None,
-        "until": span[-1] if span else None, "missing": sum(each["missing"] for each in found),
+        "topic": topic, "rates": rates, "frames": frames.count, "from": utc(span[0]) if span else None,
+        "until": utc(span[-1]) if span else None, "missing": sum(each["missing"] for each in found),
         "gaps": [{"idcode": each["idcode"], "from": utc(each["from_us"]), "until": utc(each["until_us"]),
                   "missing": each["missing"], "within": each["within"], "reasons": list(each["why"])}
                  for each in found],
         "untimed": {str(boot): count for boot, count in archive.untimed_boots(topic)},
+        "rotten_places": rotten_places(archive, topic, span[0]) if span else 0,
         "duplicates": counts["duplicates"], "conflicts": counts["conflicts"],
     }
 
@@ -126,6 +128,11 @@ def _notes(told):
         yield "[red]%s missing[/] (%.2g %%), in %d stretches" % (f"{told['missing']:,}", share, len(told["gaps"]))
     elif told["frames"] and told["rates"]:
         yield "[green]nothing missing[/] between the first and the last"
+    if told["rotten_places"]:
+        places = told["rotten_places"]
+        yield "[yellow]the node found %s in its outbox[/]: frames or messages that stood there are lost%s" % (
+            "a rotten place" if places == 1 else f"{places:,} rotten places",
+            ", perhaps some of those without a why" if any(not gap["reasons"] for gap in told["gaps"]) else "")
     if told["untimed"]:
         boots = ", ".join(told["untimed"])
         yield "[yellow]%s without time[/] (boot %s), kept apart: some of them may be what is missing" % (
