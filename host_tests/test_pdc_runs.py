@@ -56,16 +56,38 @@ def test_a_second_one_with_the_same_session_ends_before_it_connects(run_adapter,
 
 
 def test_a_session_that_another_computer_takes_over_is_left_to_it(run_adapter, tmp_path):
-    options = ("--client-id", "the-one", "--archive", tmp_path / "a.sqlite")
-    first = run_adapter(*options, stderr=subprocess.PIPE)
+    options = ("--client-id", "the-one", "--archive")
+    first = run_adapter(*options, tmp_path / "a.sqlite", stderr=subprocess.PIPE)
     first.wait_for("broker_found")
-    (tmp_path / "elsewhere").mkdir()  # where it sees no lock of the first
-    second = run_adapter(*options, environment={"TMPDIR": str(tmp_path / "elsewhere")})
+    elsewhere = tmp_path / "elsewhere"  # where it sees no lock of the first
+    elsewhere.mkdir()
+    second = run_adapter(*options, elsewhere / "a.sqlite", environment={"TMPDIR": str(elsewhere)})
     second.wait_for("broker_found", session_present=True)
     assert first.process.wait(WAIT_S) == 1
     assert "took over the session of client id the-one" in first.process.stderr.read()
     assert first.wait_for("session_taken") and not second.find("broker_lost")
     second.stop()
+
+
+def test_an_archive_has_one_adapter(run_adapter, tmp_path):
+    """Whatever client id, TMPDIR and name of the file a second one has; once the first is killed another may."""
+    path, link, elsewhere = tmp_path / "a.sqlite", tmp_path / "link.sqlite", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link.symlink_to(path)
+    first = run_adapter("--client-id", "one", "--archive", path)
+    first.wait_for("broker_found")
+    for name in (path, link):
+        second = run_adapter("--client-id", "two", "--archive", name, stderr=subprocess.PIPE,
+                             environment={"TMPDIR": str(elsewhere)})
+        assert second.process.wait(WAIT_S) == 1 and not second.events
+        assert second.process.stderr.read() == (
+            "gridmote pdc: another `gridmote pdc` writes to %s: end it, or give this one an --archive of its own\n"
+            % name)
+    first.kill()
+    third = run_adapter("--client-id", "two", "--archive", path)
+    third.wait_for("broker_found")
+    third.stop()
+    assert not (tmp_path / "a.sqlite-lock").exists()
 
 
 def test_late_frames_for_which_no_client_had_asked_are_told_as_such(run_adapter, publisher, tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sqlite3
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from gridmote.broker.login import BrokerOption, Ca, LocalBroker, Login, Password
 from gridmote.fault import Fault
 from gridmote.pdc.adapter import PdcAdapter
 from gridmote.pdc.intake import DEFAULT_FILTERS, filters_for
-from gridmote.pdc.lock import only_one
+from gridmote.pdc.lock import only_one, only_writer
 from gridmote.pdc.report import Report
 from gridmote.pdc.subscriber import Subscriber
 
@@ -84,7 +85,7 @@ def pdc(
         help="Address to listen at; 0.0.0.0 lets PDCs of other machines in (C37.118 knows no passwords)")
     ] = "127.0.0.1",
     archive: Annotated[Path | None, typer.Option(
-        help="SQLite file that keeps every frame exactly once")] = None,
+        help="SQLite file, of this adapter alone, that keeps every frame exactly once")] = None,
     backfill: Annotated[Backfill, typer.Option(
         help="Where frames go that come late: the archive only, or PDC clients that take data then too, at ten "
              "times the live rate")
@@ -109,8 +110,11 @@ def pdc(
             "client_id": client_id or "gridmote-pdc-%s-%d" % (socket.gethostname(), base_port),
         }
         late_to_clients = backfill is Backfill.CLIENTS
-        with only_one(session["client_id"], login.address):
+        with ExitStack() as stack:
+            stack.enter_context(only_one(session["client_id"], login.address))
             kept = Archive(str(archive)) if archive else None
+            if kept:
+                stack.enter_context(only_writer(archive))
             asyncio.run(_run(host, base_port, fixed_ports, kept, late_to_clients, Report(as_json), session))
     except (ValueError, ArchiveError, OSError, Fault) as error:
         typer.echo("gridmote pdc: %s" % error, err=True)

@@ -1,4 +1,9 @@
-"""One adapter a client id: a second one would take over the first one's MQTT session, and its messages."""
+"""One adapter a client id, and one an archive.
+
+A second one with a client id would take over the first one's MQTT session, and its messages. A second one on an
+archive would have every message counted as a duplicate and, elsewhere in a node's backlog than the first one, could
+make configurations hold from a wrong frame on.
+"""
 
 import contextlib
 import fcntl
@@ -21,11 +26,31 @@ def only_one(client_id, address):
     host = "127.0.0.1" if address.host in _THIS_COMPUTER else address.host
     key = hashlib.sha256(("%s %s:%d" % (client_id, host, address.port)).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / ("gridmote-pdc-%s.lock" % key)
+    refusal = (
+        "another `gridmote pdc` on this computer has client id %s at %s: end it, or give this one a base "
+        "--port or a --client-id of its own" % (client_id, address))
+    with _held(path, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def only_writer(archive):
+    """While open no other process that sees the folder of this archive file writes to it; Fault when one does.
+
+    Beside the file, as SQLite's own: temporary folders are not shared by containers and services that share it.
+    """
+    path = Path(archive).resolve()
+    refusal = "another `gridmote pdc` writes to %s: end it, or give this one an --archive of its own" % archive
+    with _held(path.with_name(path.name + "-lock"), refusal):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path, refusal):
+    """The lock of the file `path`, which is there meanwhile; Fault(refusal) when another process has it."""
     lock = _locked(path)
     if lock is None:
-        raise Fault(
-            "another `gridmote pdc` on this computer has client id %s at %s: end it, or give this one a base "
-            "--port or a --client-id of its own" % (client_id, address))
+        raise Fault(refusal)
     try:
         yield
     finally:
