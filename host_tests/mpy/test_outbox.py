@@ -229,7 +229,7 @@ def broker_forgets():
     box.again(node.now, 1000)
     node.tend(40)
     got = numbers(node.drain())
-    assert 235 <= got[0] <= 250 and got == list(range(got[0], 300)) and len(box) == 0
+    assert 220 <= got[0] <= 250 and got == list(range(got[0], 300)) and len(box) == 0
     box.again(node.now, 1 << 20)  # all that is there; what went again may be forgotten again
     node.tend(60)
     assert numbers(node.drain()) == list(range(173, 300))
@@ -274,7 +274,7 @@ def late_and_forgotten():
 
 
 def broker_forgets_the_backlog():
-    """What was acknowledged of the logs stays on flash for a while and goes once more, at most eight times."""
+    """What was acknowledged of the logs stays on flash for a while and goes once more, at most four times."""
     node = Node(Storage(), hold_ms=3000)
     box = node.box
     node.frames(range(1300))
@@ -288,7 +288,7 @@ def broker_forgets_the_backlog():
     assert box.durable_waiting == 1 and box.flash_waiting == box.spilled, (box.flash_waiting, box.spilled)
     got = node.drain()
     assert got[0] == (METER, b"meter") and numbers(got)[:1200] == list(range(1200))
-    for _ in range(7):
+    for _ in range(3):
         box.again(node.now, 2500)
         assert node.drain()[0] == (METER, b"meter")
     box.again(node.now, 2500)
@@ -315,6 +315,47 @@ def broker_forgets_the_backlog():
     assert node.box.flash_waiting == 0
 
 
+def answers_out_of_turn():
+    """Late answers to live records carry the reader into the next segment while the tail of the first is on its way:
+    the first goes again all the same."""
+    node = Node(Storage(), slots=1024, high_water=1000, window=64, hold_ms=1 << 20)
+    seqs = []
+    for n in range(560):  # past the first segment, of 502
+        node.frame(n)
+        seqs.append(node.box.next())
+    node.now += 1000
+    node.tend(200)
+    acked = set()
+    while len(acked) < 440:
+        message = node.take()
+        acked.update(numbers([message[:2]]))
+        node.backlog.ack(message[2])
+    for seq in seqs[500:530]:
+        node.box.ack(seq)
+    while node.take():  # on its way, and the reader is in the second segment
+        pass
+    assert node.backlog._stream.number == 1 and acked
+    node.box.backlog.again(node.now, 5000)
+    assert acked <= set(numbers(node.drain()))
+
+
+def no_copies_into_a_full_log():
+    """What a broker had does not take the room of what none has, and its loss is not counted as one."""
+    node = Node(Storage(), slots=128, high_water=100, blocks=(32, 16), hold_ms=1 << 20)
+    while node.box.thinning.every < 5000:
+        node.frames(range(500))
+    blocks = node.stream.blocks
+    for _ in range(20):
+        for n in range(100):
+            node.frame(n)
+            node.box.ack(node.box.next())
+            node.now += 20
+            node.tend(1)
+        node.box.again(node.now, 5000)
+        node.tend(40)
+    assert node.stream.blocks <= blocks + 2 and node.box.dropped == 0
+
+
 def flapping():
     """Connections that live for three messages each: what goes again every time does not hold up the rest."""
     node = Node(Storage(), hold_ms=1 << 20)
@@ -322,7 +363,7 @@ def flapping():
     found, connections = set(), 0
     while node.box.flash_waiting:
         connections += 1
-        assert connections < 100
+        assert connections < 300
         for _ in range(3):
             message = node.take()
             if message:
@@ -342,7 +383,7 @@ def doubt_on_a_standing_connection():
     node = Node(storage, cfg=config(b"B"), hold_ms=5000)
     node.frames(range(10, 20))
     assert node.box.save()
-    for waiting in [20] * 8 + [10]:  # the last time nothing is taken back, and yet what was said last is another's
+    for waiting in [20] * 4 + [10]:  # the last time nothing is taken back, and yet what was said last is another's
         message = node.take()
         if message[0] == CONFIG:
             assert message[1] == config()
@@ -359,6 +400,8 @@ def doubt_on_a_standing_connection():
 for test in (
     doubt_on_a_standing_connection,
     flapping,
+    answers_out_of_turn,
+    no_copies_into_a_full_log,
     live_stays_in_ram,
     late_acknowledgements,
     messages_in_flight,

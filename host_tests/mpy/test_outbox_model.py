@@ -25,7 +25,7 @@ class Walk:
         self.limit = limit
         self.around_ms = around_ms
         self.forgets = forgets  # a broker that dies; RAM and logs have room for what it forgets then
-        outbox.log._AGAIN_MOST = 1 << 20 if forgets else 8
+        outbox.log._AGAIN_MOST = 1 << 20 if forgets else 4
         self.hold_ms = 20000 if forgets else 2000 if seed & 1 else 0
         self.storage = Storage(limit)
         self.made = 0

@@ -144,7 +144,7 @@ class Backlog:
         number = (buf[at + 2] & 15) << 16 | buf[at + 3] << 8 | buf[at + 4]
         seq = (get_u32(reader.context, 4) & 0x1FF) << 20 | number
         if reader.boot == self._boots.boot and self._log.forget(seq):
-            self._log.begun = reader.number
+            self._log.reached(reader.number, reader.mark)
             return _PASSED
         if reader.config is None:
             if reader.boot == self._boots.boot:

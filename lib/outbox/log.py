@@ -7,7 +7,7 @@ from outbox.tally import Tally
 # file; so laid out, each of ours is one of its own, and writing it costs one erase.
 STARTS = (0, 4096, 8188, 12276, 16368, 20452, 24544, 28632, 32724)
 
-_AGAIN_MOST = 8  # times that a segment is taken back: at ten times the live rate a backlog shrinks all the same
+_AGAIN_MOST = 4  # times that a segment is taken back without getting on: then a backlog shrinks all the same
 _NUMBER_MOST = 0xF0000000  # a file with a higher one is not ours
 
 RANDOM_BOOT = 1 << 29  # boots and chunks from here on were drawn by lot: see boots.py
@@ -53,8 +53,8 @@ class Log:
         self._sizes = []
         self._counts = []
         self._done = []  # [number, bytes, ticks when that was seen or -1] of segments that nobody waits for
-        self.begun = -1  # the segment of which something was acknowledged since the last `revive`
-        self._revived = {}  # how often each was taken back
+        self.begun = self._begun_at = -1  # to where something was acknowledged since the last `revive`
+        self._revived = {}  # how often each was taken back since it got on; how far it was acknowledged
         self.number = 0  # the segment that is being written
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
@@ -170,7 +170,7 @@ class Log:
 
     def acked(self, number, at, records):
         """So many of the records from `at` on have arrived."""
-        self.begun = number
+        self.reached(number, at)
         if number in self._numbers:
             i = self._numbers.index(number)
             records = min(records, self._counts[i])
@@ -178,6 +178,13 @@ class Log:
             self.waiting -= records
         else:  # its segment was dropped meanwhile: that cost less than counted
             self.dropped = max(0, self.dropped - records)
+
+    def reached(self, number, at):
+        """Something before this position has arrived."""
+        self.begun = number
+        self._begun_at = at
+        if number in self._revived and at > self._revived[number][1]:
+            self._revived[number] = [0, at]
 
     def free(self, number, at):
         """Nothing before this position is wanted any more. True if that is all there is: the log is empty."""
@@ -228,37 +235,39 @@ class Log:
         return sum([_blocks(size) for _, size, _ in self._done])
 
     def revive(self, now, most_ms):
-        """Take back the segments that were done in the last most_ms, and the one of which a part was acknowledged,
-        each at most _AGAIN_MOST times: True if the log is to be read from its begin."""
+        """Take back the segments that were done in the last most_ms, and the one of which a part was acknowledged:
+        True if the log is to be read from its begin. After _AGAIN_MOST times one has to get on first."""
+        first = self._numbers[0] if self._numbers else self.number
         back = [d for d in self._done if d[1] and (d[2] < 0 or (now - d[2]) & TICKS <= most_ms)]
-        if self._numbers and self._numbers[0] == self.begun:
-            back.append([self.begun, self._sizes[0], -1])
-        elif not self._numbers and self.fill and self.number == self.begun:
-            back.append([self.begun, 0, -1])
-        self.begun = -1
-        revived = {}
-        for number in [d[0] for d in self._done] + self._numbers + [self.number]:
-            revived[number] = self._revived.get(number, 0)
-        self._revived = revived
-        back = [d for d in back if revived[d[0]] < _AGAIN_MOST]
+        if first <= self.begun and (self._numbers or self.fill):
+            back.append([first, self._sizes[0] if self._numbers else 0, -1])
+        known = [d[0] for d in self._done] + self._numbers + [self.number]
+        self._revived = {n: self._revived[n] for n in self._revived if n in known}
+        revived = False
         for done in reversed(back):
-            revived[done[0]] += 1
-            if done[1]:  # else it is in RAM only
-                self._take_back(done)
-        return bool(back)
+            number, size, _ = done
+            times = self._revived.setdefault(number, [0, self._begun_at if number == self.begun else size])
+            if times[0] < _AGAIN_MOST:
+                times[0] += 1
+                revived = True
+                if size:  # else it is in RAM only
+                    self._take_back(number, size, done)
+        self.begun = -1
+        return revived
 
-    def _take_back(self, done):
-        number, size, _ = done
+    def _take_back(self, number, size, done):
+        count = 1  # at least
         if done in self._done:
             self._done.remove(done)
-        elif number in self._numbers:
+        else:
             self._numbers.pop(0)
             self._sizes.pop(0)
-            self.waiting -= self._counts.pop(0)
+            count = self._counts.pop(0)
+            self.waiting -= count
         try:
             count = self._count(self.name(number), size)
         except OSError:
-            count = 0
+            pass
         self._numbers.insert(0, number)
         self._sizes.insert(0, size)
         self._counts.insert(0, count)
@@ -271,7 +280,10 @@ class Log:
         if not self._numbers or not self._may_drop():
             return False
         number, count = self._numbers[0], self._counts[0]
-        self._mark_lost(number)
+        if number in self._revived and self._revived[number][1] >= self._sizes[0]:
+            count = 0  # all of it had arrived once
+        else:
+            self._mark_lost(number)
         self.storage.remove(self.name(number))
         if number == self.number:
             self._renew()
@@ -279,7 +291,7 @@ class Log:
         self.blocks -= _blocks(self._done.pop()[1])
         self.dropped += count
         self.lost.count += count
-        if self._numbers:
+        if self._numbers and count:
             self._mark_lost(self._numbers[0])
         return True
 

@@ -7,7 +7,8 @@ from outbox.store import Store
 from outbox.tally import Tally
 from outbox.thinning import Thinning
 
-_ACKED_UNIT = 8  # when records were acknowledged is kept in units of 2**8 ms
+_ACKED_UNIT = 8  # when records were acknowledged is kept in units of 2**8 ms, from a `tend` up to an erase ago
+_NO_COPIES = 500  # from this stage of thinning on, 7/8 full, no copy takes room of what no broker has
 _BATCH = 8  # records that one `tend` moves at most
 
 
@@ -134,7 +135,7 @@ class Outbox:
             at = seq & (ring.slots - 1)
             state = ring.marks[at] & ~KIND
             if state == ACKED:
-                wanted = ((now >> _ACKED_UNIT) - ring.acked_at[at]) & 255 <= (most_ms >> _ACKED_UNIT) + 1
+                wanted = ((now >> _ACKED_UNIT) - ring.acked_at[at]) & 255 <= (most_ms >> _ACKED_UNIT) + 2
             elif state == SPILLED:
                 wanted = self.stream.passed(seq)
             else:
@@ -239,7 +240,8 @@ class Outbox:
         ring, seq = self.ring, self._again
         if seq != self._again_end:
             at = seq & (ring.slots - 1)
-            if ring.marks[at] & AGAIN and (ring.written - seq) & SEQS < ring.slots:
+            wanted = ring.marks[at] & AGAIN and self.thinning.every < _NO_COPIES
+            if wanted and (ring.written - seq) & SEQS < ring.slots:
                 if not self._put(seq):
                     return False
                 ring.marks[at] = ring.marks[at] & KIND | SPILLED

@@ -117,7 +117,7 @@ class StreamLog(Log):
 
     def acked(self, number, at, records):
         if number == self.number and at >= self.at:
-            self.begun = number
+            self.reached(number, at)
             self._left -= records
             self.waiting -= records
         else:
