@@ -316,7 +316,7 @@ def broker_forgets_the_backlog():
 
 
 def answers_out_of_turn():
-    """Late answers to live records carry the reader into the next segment while the tail of the first is on its way:
+    """Late answers to live records carry the reader into the next segment while the end of the first is under way:
     the first goes again all the same."""
     node = Node(Storage(), slots=1024, high_water=1000, window=64, hold_ms=1 << 20)
     seqs = []
