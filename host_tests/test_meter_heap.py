@@ -14,6 +14,7 @@ from size import stage
 NEVER_STAY = {  # used once, or by other configurations
     "settings.schema",
     "firmware.framing",
+    "firmware.keeping",
     "firmware.wiring",
     "c37118.config",
     "c37118.frame",
@@ -79,17 +80,17 @@ def recording(shared, tmp_path):
     return {"kind": "replay", "file": str(path)}
 
 
-def test_the_meter_lives_in_168_kib(staged, mosquitto, tmp_path):
-    lives_in("168k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
+def test_the_meter_lives_in_164_kib(staged, mosquitto, tmp_path):
+    lives_in("164k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
 
 
-def test_the_meter_replaying_a_recording_lives_in_184_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("184k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_the_meter_replaying_a_recording_lives_in_172_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("172k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 @pytest.mark.torture
-def test_a_minute_in_184_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("184k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_a_minute_in_172_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("172k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["synthetic", "replay"])

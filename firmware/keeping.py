@@ -1,0 +1,78 @@
+"""Where a node keeps what its broker does not have yet: the outbox, made and explained. Run once, then let go."""
+
+import random
+
+_DURABLE_BLOCKS = 16  # of flash, set aside for what must not be lost
+
+
+def keeping(config, board, frame_size, config_frame):
+    """(Outbox, Boots) of a configuration; without storage on the board everything waits in RAM.
+
+    ValueError for settings that contradict each other or the board.
+    """
+    settings, rate = config["outbox"], config["measurement"]["rate"]
+    slots = settings["slots"]
+    high_water = settings["high_water"] or slots * 3 // 4
+    if high_water >= slots:
+        raise ValueError("outbox.high_water: %d, but there are %d slots" % (high_water, slots))
+    held_ms = slots * 1000 // rate
+    if held_ms < board.longest_block_ms:
+        raise ValueError(
+            "outbox.slots: %d frames are %d ms, but this board may hold the program for %d ms"
+            % (slots, held_ms, board.longest_block_ms)
+        )
+    from outbox.ring import Ring
+
+    ring = Ring(slots, frame_size)
+    from firmware.timekeeper import restamper
+    from outbox.backlog import Backlog
+    from outbox.boots import Boots
+    from outbox.durable import DurableLog
+    from outbox.outbox import Outbox
+    from outbox.stream import StreamLog
+
+    blocks = settings["flash_kib"] // 4 - _DURABLE_BLOCKS
+    try:
+        stream = StreamLog(board.storage, blocks, config_frame)
+        durable = DurableLog(board.storage, _DURABLE_BLOCKS)
+    except OSError as e:
+        board.storage, board.storage_error = None, "%s: %s" % (settings["folder"], e)
+        stream, durable = StreamLog(None, blocks, config_frame), DurableLog(None, _DURABLE_BLOCKS)
+    boots = Boots(board.storage, random, stream, durable)
+    broker = config["broker"]
+    again_ms = settings["again_s"] * 1000
+    # A lost connection may be noticed one and a half keepalives late.
+    hold_ms = again_ms + broker["keepalive_s"] * 1500 if again_ms else 0
+    outbox = Outbox(
+        ring, boots, stream, durable, high_water, broker["window"], settings["around_s"] * 1000, hold_ms=hold_ms
+    )
+    payload_most = settings["backlog_bytes"]
+    outbox.backlog = Backlog(durable, stream, boots, payload_most, restamper, config_frame)
+    if outbox.storage == "ok":
+        board.log(
+            "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
+            % (
+                _span(outbox.capacity // rate),
+                rate,
+                _span(outbox.capacity * 5 // rate),
+                max(rate // 5, 1),
+                outbox.loss_most,
+            )
+        )
+    else:
+        why = board.storage_error or (outbox.storage if board.storage else "no folder")
+        board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
+    if slots < rate * settings["again_s"]:
+        board.log(
+            "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more"
+            % (slots, held_ms)
+        )
+    return outbox, boots
+
+
+def _span(seconds):
+    if seconds < 60:
+        return "%d s" % seconds
+    if seconds < 7200:
+        return "%d min %d s" % (seconds // 60, seconds % 60)
+    return "%d h %d min" % (seconds // 3600, seconds // 60 % 60)
