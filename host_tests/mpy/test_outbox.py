@@ -315,9 +315,9 @@ def broker_forgets_the_backlog():
     assert node.box.flash_waiting == 0
 
 
-def answers_out_of_turn():
-    """Late answers to live records carry the reader into the next segment while the end of the first is under way:
-    the first goes again all the same."""
+def half_sent_and_ahead():
+    """-> (Node, numbers acknowledged): late answers to live records have carried its reader into the second segment
+    while the end of the first is under way."""
     node = Node(Storage(), slots=1024, high_water=1000, window=64, hold_ms=1 << 20)
     seqs = []
     for n in range(560):  # past the first segment, of 502
@@ -336,7 +336,15 @@ def answers_out_of_turn():
         pass
     assert node.backlog._stream.number == 1 and acked
     node.box.backlog.again(node.now, 5000)
+    return node, acked
+
+
+def answers_out_of_turn():
+    """The first segment goes again all the same; and if it has to go unsent, that is a drop."""
+    node, acked = half_sent_and_ahead()
     assert acked <= set(numbers(node.drain()))
+    node, acked = half_sent_and_ahead()
+    assert node.stream.drop() and node.box.dropped >= 502 - len(acked)
 
 
 def no_copies_into_a_full_log():

@@ -238,32 +238,32 @@ class Log:
         """Take back the segments that were done in the last most_ms, and the one of which a part was acknowledged:
         True if the log is to be read from its begin. After _AGAIN_MOST times one has to get on first."""
         first = self._numbers[0] if self._numbers else self.number
-        back = [d for d in self._done if d[1] and (d[2] < 0 or (now - d[2]) & TICKS <= most_ms)]
+        back = [(d[0], d[1], d[1]) for d in self._done if d[1] and (d[2] < 0 or (now - d[2]) & TICKS <= most_ms)]
         if first <= self.begun and (self._numbers or self.fill):
-            back.append([first, self._sizes[0] if self._numbers else 0, -1])
+            far = self._begun_at if first == self.begun else 0  # it lies in another one: not known here
+            back.append((first, self._sizes[0] if self._numbers else 0, far))
         known = [d[0] for d in self._done] + self._numbers + [self.number]
         self._revived = {n: self._revived[n] for n in self._revived if n in known}
         revived = False
-        for done in reversed(back):
-            number, size, _ = done
-            times = self._revived.setdefault(number, [0, self._begun_at if number == self.begun else size])
+        for number, size, far in reversed(back):
+            times = self._revived.setdefault(number, [0, far])
             if times[0] < _AGAIN_MOST:
                 times[0] += 1
                 revived = True
                 if size:  # else it is in RAM only
-                    self._take_back(number, size, done)
+                    self._take_back(number, size)
         self.begun = -1
         return revived
 
-    def _take_back(self, number, size, done):
+    def _take_back(self, number, size):
         count = 1  # at least
-        if done in self._done:
-            self._done.remove(done)
-        else:
+        if number in self._numbers:
             self._numbers.pop(0)
             self._sizes.pop(0)
             count = self._counts.pop(0)
             self.waiting -= count
+        else:
+            self._done = [d for d in self._done if d[0] != number]
         try:
             count = self._count(self.name(number), size)
         except OSError:
