@@ -48,6 +48,12 @@ def keeping(config, board, frame_size, config_frame):
     )
     payload_most = settings["backlog_bytes"]
     outbox.backlog = Backlog(durable, stream, boots, payload_most, restamper, config_frame)
+    _explain(outbox, board, held_ms, rate, again_ms)
+    return outbox, boots
+
+
+def _explain(outbox, board, held_ms, rate, again_ms):
+    """What the settings mean, into the log."""
     if outbox.storage == "ok":
         board.log(
             "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
@@ -62,12 +68,11 @@ def keeping(config, board, frame_size, config_frame):
     else:
         why = board.storage_error or (outbox.storage if board.storage else "no folder")
         board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
-    if slots < rate * settings["again_s"]:
+    if held_ms < again_ms:
         board.log(
             "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more"
-            % (slots, held_ms)
+            % (outbox.ring.slots, held_ms)
         )
-    return outbox, boots
 
 
 def _span(seconds):

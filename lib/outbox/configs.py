@@ -2,9 +2,9 @@
 
 from binascii import crc32
 
+from outbox.reader import TRIES
 from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, RECORD, crc, get_u32, is_head, shift
 
-_TRIES = 3  # at a place that cannot be read
 UNKNOWN = -1  # in place of a signature: there is none to be found
 
 
@@ -72,7 +72,7 @@ class Configs:
                 return size
         except OSError:
             self._failed += 1
-            if self._failed < _TRIES:
+            if self._failed < TRIES:
                 return 0
         self._failed = 0
         reader.config = UNKNOWN

@@ -5,7 +5,7 @@ from outbox.record import BLOCK_HEAD, CONTEXT, HEAD, RECORD, crc, find, get_u32,
 
 LEAD = 4  # bytes in front of the first record in the buffer: what is made of it there may be longer by so much
 _KINDS = (1, 2, 3, 4, 5, HEAD)
-_TRIES = 3  # at a place that cannot be read
+TRIES = 3  # at a place that cannot be read
 
 
 class Reader:
@@ -67,7 +67,7 @@ class Reader:
                 n = log.read(self.number, self.at - lead, self.buf)
             except OSError:
                 self._failed += 1
-                if self._failed < _TRIES:
+                if self._failed < TRIES:
                     return False
                 n = 0
             self._failed = 0

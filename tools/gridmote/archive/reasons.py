@@ -11,9 +11,16 @@ Reason = namedtuple("Reason", "event from_s until_s text")
 _AROUND_S = 1  # events count in whole seconds
 
 
-def reasons_of(archive, topic):
-    """-> list of Reason from the EVENT messages of a live topic's node, by time."""
-    said, clocks = _told(archive, topic)
+def events_of(archive, topic):
+    """-> (list of EVENT messages of a live topic's node, as dicts; its boots' clocks)."""
+    if len(topic.split("/")) != 5:
+        return [], {}
+    said = _said(archive.records(with_kind(topic, "EVENT")))
+    return said, _clocks([*said, *_said(archive.records(with_kind(topic, "METER")))])
+
+
+def reasons_of(said, clocks):
+    """What `events_of` gives -> list of Reason, by time."""
     reasons = [reason for event in said if (reason := _reason(event, clocks))]
     ended = {reason.from_s for reason in reasons if reason.event == "thinned" and reason.until_s != float("inf")}
     left = [reason for reason in reasons
@@ -21,13 +28,12 @@ def reasons_of(archive, topic):
     return sorted(left, key=lambda reason: reason.from_s)
 
 
-def rotten_places(archive, topic, from_us):
-    """How many rotten places the node of a live topic found in its outbox since `from_us` or nobody knows when.
+def rotten_places(said, clocks, from_us):
+    """How many rotten places in its outbox the node of `events_of` found since `from_us` or nobody knows when.
 
     What stood in one is older than that. Which frames it was, if it was not METER or EVENT, nobody knows: so this
     is no Reason. A place that is met again after a restart counts again.
     """
-    said, clocks = _told(archive, topic)
     count = 0
     for fields in said:
         places = fields.get("places")
@@ -36,14 +42,6 @@ def rotten_places(archive, topic, from_us):
             if soc is None or soc + _AROUND_S >= from_us / 1e6:
                 count += places
     return count
-
-
-def _told(archive, topic):
-    """-> (list of EVENT messages of a live topic's node, as dicts; its boots' clocks)."""
-    if len(topic.split("/")) != 5:
-        return [], {}
-    said = _said(archive.records(with_kind(topic, "EVENT")))
-    return said, _clocks([*said, *_said(archive.records(with_kind(topic, "METER")))])
 
 
 def _said(records):

@@ -2,7 +2,7 @@
 
 topics     one row a topic; `duplicates` counts what came again with the same bytes.
 frames     one row a data frame. Its identity, the primary key, is topic + IDCODE + SOC + leap bits + FRACSEC;
-           leap = bits 4 and 5 of the time quality byte (see rawframe.LEAP_BITS), and the key's order is that
+           leap = bits 4 and 5 of the time quality byte (see LEAP_BITS of frame/raw.py), and the key's order is that
            of time. `frame` has all the bytes, `received_us` is when it came: UTC, microseconds since 1970.
            The topic is the live one: what comes as backlog of the same producer is the same frame.
 conflicts  frames with the identity of one in `frames` but other bytes; each distinct one once.
@@ -274,5 +274,5 @@ class Archive:
         return counts
 
     def gaps(self, topic, from_soc=0, until_soc=1 << 32):
-        """-> list of Gap: see archive_gaps.find_gaps()."""
+        """-> list of Gap: see find_gaps() of gaps.py."""
         return list(find_gaps(self.frames(topic, from_soc, until_soc), self.configs(topic)))

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gridmote.archive.gaps import find_gaps
-from gridmote.archive.reasons import explain, reasons_of, rotten_places
+from gridmote.archive.reasons import events_of, explain, reasons_of, rotten_places
 from gridmote.archive.view import opened, topics_of, utc, watched
 from gridmote.fault import Fault, give_up
 from gridmote.frame.raw import grid_of, stamp_us
@@ -70,7 +70,8 @@ def examine(archive, topic):
     """-> dict of everything `gridmote gaps` tells of a topic, JSON-able."""
     configs = archive.configs(topic)
     frames = _Frames(watched(archive.frames(topic)), grid_of(configs[-1][1])[0] if configs else 1_000_000)
-    found = stretches(find_gaps(frames, configs), reasons_of(archive, topic))
+    said, clocks = events_of(archive, topic)
+    found = stretches(find_gaps(frames, configs), reasons_of(said, clocks))
     if not configs:
         for _ in frames:  # without a configuration nobody knows the grid, but they are counted
             pass
@@ -84,7 +85,7 @@ def examine(archive, topic):
                   "missing": each["missing"], "within": each["within"], "reasons": list(each["why"])}
                  for each in found],
         "untimed": {str(boot): count for boot, count in archive.untimed_boots(topic)},
-        "rotten_places": rotten_places(archive, topic, span[0]) if span else 0,
+        "rotten_places": rotten_places(said, clocks, span[0]) if span else 0,
         "duplicates": counts["duplicates"], "conflicts": counts["conflicts"],
     }
 

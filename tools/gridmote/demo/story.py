@@ -14,7 +14,7 @@ _ROOM = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 
 
 class Story:
-    """seen: demo_evidence.Evidence with archived frames. `cut`: whether anything was. Times on the axes: seconds
+    """seen: Evidence with archived frames. `cut`: whether anything was. Times on the axes: seconds
     since the first sample.
     """
 

@@ -65,7 +65,7 @@ class View:
         self._console.print(line)
 
     def show(self, moment, pmu, block):
-        """moment: demo_gauge.Moment; block: PmuData of the latest frame, pmu its PmuConfig."""
+        """moment: gauge.Moment; block: PmuData of the latest frame, pmu its PmuConfig."""
         hz = block.frequency_hz(pmu)
         if moment.at_client != self._at_client:
             self._at_client = moment.at_client

@@ -1,6 +1,6 @@
 """What the doctor tries at a broker: each function returns a dict of facts, and cleans up what it made.
 
-A fact of None is one that could not be had. `judge()` of doctor_findings says what they mean.
+A fact of None is one that could not be had. `judge()` of findings.py says what they mean.
 """
 
 import itertools

@@ -29,7 +29,7 @@ class PdcAdapter:
     host: address to listen at; base_port: that of the first topic heard, every further one gets the next, and
     keeps it in later runs with the same archive (base port 0: any free one, never remembered); fixed_ports:
     {topic: port}, listening from the start; archive: Archive or None; late_to_clients: whether frames that come
-    late go to clients too, see pdc_backlog. `subscriber` is set by the caller before start().
+    late go to clients too, see backlog.py. `subscriber` is set by the caller before start().
     One event loop; see Subscriber and ArchiveWriter for their threads.
     """
 

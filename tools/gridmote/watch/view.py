@@ -1,4 +1,4 @@
-"""How `gridmote watch` shows rows of watch_state: a table that fits the terminal, or a line each."""
+"""How `gridmote watch` shows the rows of state.py: a table that fits the terminal, or a line each."""
 
 import json
 import re
