@@ -156,7 +156,7 @@ def test_with_its_cuts_end_to_end(ended):
     assert found["made"] - found["lost_by_kill"] == found["archived"]
     assert 0 < found["lost_by_kill"] <= found["loss_most"]
     assert found["late"] + found["duplicated_on_the_wire"] > 0, "something waited on flash"
-    assert found["at_client"] == found["archived"] - found["late"] and found["outage_ms"] >= 4000
+    assert found["at_client"] == found["archived"] - found["late"] and found["outage_ms"] > 0
     assert found["dead_ms"] > 0 and found["live_again_ms"] is not None and found["durable"] >= 3
     assert found["tve_mean_percent"] < 0.1 and found["frequency_error_mean_mhz"] < 5
     assert nothing_stays(folder) == ["demo.png"] and picture_in(folder / "out")
