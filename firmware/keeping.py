@@ -54,7 +54,7 @@ def keeping(config, board, frame_size, config_frame):
 
 def _explain(outbox, board, held_ms, rate, again_ms):
     """What the settings mean, into the log."""
-    if outbox.storage == "ok":
+    if outbox.capacity:
         board.log(
             "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
             % (
@@ -66,8 +66,10 @@ def _explain(outbox, board, held_ms, rate, again_ms):
             )
         )
     else:
-        why = board.storage_error or (outbox.storage if board.storage else "no folder")
+        why = board.storage_error or "no folder"
         board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
+    if outbox.boots.error:
+        board.log("outbox: %s" % outbox.boots.error)
     if held_ms < again_ms:
         board.log(
             "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more"

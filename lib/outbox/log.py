@@ -59,6 +59,7 @@ class Log:
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
         self._torn = False  # a write failed: the file may be longer, or be there
+        self._gone = []  # [number, records counted as dropped] of the last segments that were given up
         self.waiting = self.blocks = self.dropped = self.corrupt = self.writes = 0
         self.lost = Tally()
         self.boot_found = self.chunk_found = -1  # the highest
@@ -176,8 +177,12 @@ class Log:
             records = min(records, self._counts[i])
             self._counts[i] -= records
             self.waiting -= records
-        else:  # its segment was dropped meanwhile: that cost less than counted
-            self.dropped = max(0, self.dropped - records)
+        else:
+            for gone in self._gone:  # given up meanwhile: that cost less than counted
+                if gone[0] == number:
+                    records = min(records, gone[1])
+                    gone[1] -= records
+                    self.dropped -= records
 
     def reached(self, number, at):
         """Something before this position has arrived."""
@@ -213,7 +218,8 @@ class Log:
         self._torn = False
 
     def tidy(self, now, hold_ms):
-        """Remove the file of one segment that is done since hold_ms; False if there is none."""
+        """Remove the file of one segment that is done since hold_ms; False if there is none. OSError: the next call
+        tries another."""
         if self._torn and not self.at + self.fill:
             self._renew()
         if not self._done or not self.storage:
@@ -224,10 +230,13 @@ class Log:
                     done[2] = now
             if self._done[0][1] and (now - self._done[0][2]) & TICKS < hold_ms:
                 return False
-        number, size, _ = self._done[0]
-        self.storage.remove(self.name(number))
-        self._done.pop(0)
-        self.blocks -= _blocks(size)
+        done = self._done.pop(0)
+        try:
+            self.storage.remove(self.name(done[0]))
+        except OSError:
+            self._done.append(done)
+            raise
+        self.blocks -= _blocks(done[1])
         return True
 
     def held(self):
@@ -245,6 +254,7 @@ class Log:
         known = [d[0] for d in self._done] + self._numbers + [self.number]
         self._revived = {n: self._revived[n] for n in self._revived if n in known}
         revived = False
+        back.sort()
         for number, size, far in reversed(back):
             times = self._revived.setdefault(number, [0, far])
             if times[0] < _AGAIN_MOST:
@@ -274,9 +284,17 @@ class Log:
         self.waiting += count
 
     def drop(self):
-        """Give up the oldest segment, or remove one that is done; False if neither is there."""
-        if self.tidy(0, 0):
-            return True
+        """Remove a file that is done, else give up the oldest segment; False if neither is there."""
+        for _ in range(len(self._done) + 1):
+            try:
+                if self.tidy(0, 0):
+                    return True
+            except OSError:  # the next one, then
+                pass
+        return self.give_up()
+
+    def give_up(self):
+        """The oldest segment goes, whatever waits in it; False if there is none."""
         if not self._numbers or not self._may_drop():
             return False
         number, count = self._numbers[0], self._counts[0]
@@ -284,20 +302,27 @@ class Log:
             count = 0  # all of it had arrived once
         else:
             self._mark_lost(number)
-        self.storage.remove(self.name(number))
         if number == self.number:
             self._renew()
         self._retire()
         self.blocks -= _blocks(self._done.pop()[1])
+        try:
+            self.storage.remove(self.name(number))
+        except OSError:  # it stays there until the next start, and must not hold up what is new
+            self.corrupt += 1
         self.dropped += count
         self.lost.count += count
+        self._gone = self._gone[-7:] + [[number, count]]
         if self._numbers and count:
             self._mark_lost(self._numbers[0])
         return True
 
     def _mark_lost(self, number):
-        """The time at which a segment begins is one of the bounds of what is lost."""
-        self.storage.read(self.name(number), 0, self._head)
+        """The time at which a segment begins, if it can be read, is one of the bounds of what is lost."""
+        try:
+            self.storage.read(self.name(number), 0, self._head)
+        except OSError:
+            return
         if is_head(self._head, 0, bytearray(CONTEXT)) and (self._head[24] or self._head[25]):
             self.lost.mark(self._head, 24)
 

@@ -123,11 +123,12 @@ class Outbox:
         else:
             ring.ack(seq)
 
-    def again(self, now, most_ms):
+    def again(self, now, most_ms, lost=True):
         """The broker may have forgotten what it acknowledged in the last most_ms: what is still in RAM, or on flash
-        for hold_ms, is sent once more, as backlog."""
+        for hold_ms, is sent once more, as backlog. lost: so is what is in flight; False: the connection lives, and
+        only what RAM alone has is put aside."""
         ring = self.ring
-        if self._store.hold_ms:
+        if lost and self._store.hold_ms:
             self.backlog.again(now, most_ms)
         self._again = self._again_end = seq = ring.written
         for _ in range(ring.slots - 1):
@@ -165,11 +166,8 @@ class Outbox:
         chunk, number = self._durable_chunk, self._durable_next
         self._durable_next = (number + 1) & NUMBERS
         if not self._durable_next:
-            try:
-                self._durable_chunk = self.boots.reserve(chunk + 1)
-            except OSError as e:
-                self._store.failed(e, ticks)
-                self._durable_chunk = self.boots.lot(chunk + 1)
+            reserved = self._store.reserve(chunk + 1, ticks)
+            self._durable_chunk = reserved if reserved >= 0 else self.boots.lot(chunk + 1)
         if self._store.ready(ticks):
             try:
                 self._store.append(kind, chunk, number, ticks, data)
@@ -185,15 +183,15 @@ class Outbox:
         """Do what is due, at most one write of flash: True if there was one. To be called for each record."""
         self._now = now
         self._count_chunks()
-        ready = self._store.ready(now)
+        store = self._store
         try:
-            if ready and self._reserved < 0 and self.ring.written & NUMBERS > NUMBERS >> 1:
-                self._reserved = self._store.reserve(self._chunk + 1)
-            elif not (ready and self._store.keep_house(now)):
-                return self._spill(ready)
+            if self._reserved < 0 and self.ring.written & NUMBERS > NUMBERS >> 1 and store.may_reserve(now):
+                self._reserved = store.reserve(self._chunk + 1, now)
+            elif not store.keep_house(now):
+                return self._spill(store.ready(now))
         except OSError as e:
-            self._store.failed(e, now)
-        self.thinning.filled(self._store.filled())
+            store.failed(e, now)
+        self.thinning.filled(store.filled())
         return True
 
     def save(self):

@@ -4,14 +4,15 @@ from outbox.record import TICKS
 
 _ENOSPC = 28
 _RETRY_MS = 10000  # after a failure
+_GIVEN_MOST = 2  # segments given up while the file system is full below the budget, until records can be written
+_WRITE, _STATE, _TIDY = range(3)  # what may fail: one does not hold up another
 
 
 class Store:
-    """stream, durable: the logs; boots: Boots. What writes raises OSError; the caller tells `failed`.
+    """stream, durable: the logs; boots: Boots. What writes records raises OSError; the caller tells `failed`.
 
-    hold_ms: so long the file of an acknowledged segment stays. error: "" or what is wrong. Of the budget of both
-    logs the durable one takes what it needs: the stream goes first, oldest segment by oldest segment, only then the
-    oldest durable one.
+    hold_ms: so long the file of an acknowledged segment stays. Of the budget of both logs the durable one takes
+    what it needs: the stream goes first, oldest segment by oldest segment, only then the oldest durable one.
     """
 
     def __init__(self, boots, stream, durable, hold_ms):
@@ -19,34 +20,42 @@ class Store:
         self.boots = boots
         self.stream = stream
         self.durable = durable
-        self.error = boots.error
         self.budget = stream.budget + durable.budget
-        self.failing = False
-        self._failed_ms = 0
+        self._errors = [""] * 3
+        self._failed_ms = [0] * 3
+        self._given = 0
 
-    def ready(self, now):
-        """Whether a write may be tried: there is storage, and it did not fail just now."""
+    @property
+    def error(self):
+        """"" or what is wrong."""
+        for error in self._errors:
+            if error:
+                return "storage: %s" % error
+        return self.boots.error
+
+    @property
+    def failing(self):
+        """Whether it takes no records."""
+        return bool(self._errors[_WRITE])
+
+    def ready(self, now, what=_WRITE):
+        """Whether it may be tried: there is storage, and it did not fail just now."""
         if not self.stream.storage:
             return False
-        return not self.failing or (now - self._failed_ms) & TICKS >= _RETRY_MS
+        return not self._errors[what] or (now - self._failed_ms[what]) & TICKS >= _RETRY_MS
 
-    def failed(self, error, now):
-        self.failing = True
-        self._failed_ms = now
-        self.error = "storage: %s" % error
-
-    def _worked(self):
-        self.failing = False
-        self.error = self.boots.error
+    def failed(self, error, now, what=_WRITE):
+        self._failed_ms[what] = now
+        self._errors[what] = str(error)
 
     def filled(self):
         """How full the room of the stream is, in 64ths."""
         room = self.budget - max(self.durable.blocks, self.durable.budget)
         return 64 * (self.stream.blocks - self.stream.held()) // max(1, room) if self.stream.storage else 0
 
-    def _drop(self, most, durable):
-        """Give up one segment if there are `most` blocks or more; False if there is none or no need."""
-        if self.stream.blocks + self.durable.blocks < most:
+    def _drop(self, durable):
+        """Give up one segment if the budget is used up; False if there is none or no need."""
+        if self.stream.blocks + self.durable.blocks < self.budget:
             return False
         return self.stream.drop() or durable and self.durable.drop()
 
@@ -55,47 +64,73 @@ class Store:
         stream = self.stream
         while stream.blocks >= stream.budget and stream.drop():
             pass
-        while self._drop(self.budget, False):
+        while self._drop(False):
             pass
-        self._retry(stream.write, (), False)
+        self._retry(_WRITE, stream.write)
 
     def append(self, *record):
         """Make a durable record durable: (kind, chunk, number, ticks, data)."""
         if self.durable.wants_block(len(record[4])):
-            while self._drop(self.budget, True):
+            while self._drop(True):
                 pass
-        self._retry(self.durable.append, record, True)
+        self._retry(_WRITE, self.durable.append, *record)
 
-    def rescue(self):
-        """The same for the oldest durable record that is in RAM."""
-        self.append(*self.durable.ram[0])
-        self.durable.ram.pop(0)
-
-    def _retry(self, write, arguments, durable):
-        """Write; while the file system is full, with one segment less."""
+    def _retry(self, what, write, *arguments):
+        """Write; while the file system is full, again with more room."""
         while True:
             try:
-                write(*arguments)
+                result = write(*arguments)
                 break
             except OSError as e:
-                if e.errno != _ENOSPC or not self._drop(0, durable):
+                if e.errno != _ENOSPC or not self._make_room(what):
                     raise
-        self._worked()
+        self._errors[what] = ""
+        if what == _WRITE:
+            self._given = 0
+        return result
 
-    def reserve(self, like):
-        """A chunk, as `Boots.reserve`."""
-        chunk = self.boots.reserve(like)
-        self._worked()
-        return chunk
+    def _make_room(self, what):
+        """For records more than what is only held goes, but something else may fill the file system: then what we
+        give up is of no use, and soon no more is."""
+        for log in (self.stream, self.durable):
+            if log.held():
+                return log.tidy(0, 0)
+        if what != _WRITE or self._given == _GIVEN_MOST:
+            return False
+        self._given += 1
+        return self.stream.give_up() or self.durable.give_up()
+
+    def reserve(self, like, now):
+        """A chunk, as `Boots.reserve`; -1 if none can be had now."""
+        try:
+            return self._retry(_STATE, self.boots.reserve, like)
+        except OSError as e:
+            self.failed(e, now, _STATE)
+            return -1
+
+    def may_reserve(self, now):
+        return self.ready(now, _STATE)
 
     def keep_house(self, now, hold=True):
-        """Make one of the small writes that are due; False if none is."""
-        hold_ms = self.hold_ms if hold else 0
-        if self.boots.dirty:
-            self.boots.save()
-        elif self.durable.ram:
-            self.rescue()
-        elif not (self.stream.tidy(now, hold_ms) or self.durable.tidy(now, hold_ms)):
+        """Make one of the small writes that are due, or try to; False if none is."""
+        if self.durable.ram and self.ready(now):
+            self.append(*self.durable.ram[0])
+            self.durable.ram.pop(0)
+            return True
+        if self.boots.dirty and self.ready(now, _STATE):
+            what = _STATE
+        elif self.ready(now, _TIDY):
+            what = _TIDY
+        else:
             return False
-        self._worked()
+        try:
+            if what == _STATE:
+                self._retry(_STATE, self.boots.save)
+            else:
+                hold_ms = self.hold_ms if hold else 0
+                if not (self.stream.tidy(now, hold_ms) or self.durable.tidy(now, hold_ms)):
+                    return False
+                self._errors[_TIDY] = ""
+        except OSError as e:
+            self.failed(e, now, what)
         return True
