@@ -10,6 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gridmote.pdc.dial import Pause, SocketClient, dial
+from gridmote.pdc.kept import Kept
 
 _RECEIVE_MAXIMUM = 32768  # unacknowledged messages that the broker may send while the archive cannot store
 _PACKET_MAX = 256 * 1024  # bytes; a larger message is no PMU's
@@ -22,11 +23,9 @@ _KEEPALIVE_S = 10
 _SILENT_S = 1.0  # without a word of the broker it is asked whether it is there
 _THERE_S = 1.5  # at least, for its answer
 _PROBE = "gridmote/are-you-there"  # unsubscribing from what nobody subscribed to is answered too
-_LATE_MOST_S = 2.0  # for brokers that retain nothing: see Message
 
 # retained: what the broker had kept for new subscribers. late: it came in what the broker delivers, after a time
-# without connection, before it turns to new messages: that is over with the first retained message that is none
-# from before, since those are asked for anew at each connection and sent in turn.
+# without connection, before it turns to new messages (Kept).
 Message = collections.namedtuple("Message", "topic payload received_us receipt retained late")
 
 
@@ -62,7 +61,7 @@ class Subscriber:
         self._trouble = None
         self._taken = False  # a message has just been read
         self._session_present = False
-        self._late, self._late_until_s = False, 0.0
+        self._kept = Kept()
         v5 = version == 5
         self._client = client = login.dress(SocketClient(
             self._make_socket, client_id=client_id, manual_ack=True,
@@ -146,7 +145,9 @@ class Subscriber:
             ended, self._why = True, "%s: %s" % (type(error).__name__, error)
         if ended:
             self._why = self._why or "connection closed"
-        self._watch(time.monotonic())
+        now_s = time.monotonic()
+        self._kept.turn(now_s)
+        self._watch(now_s)
 
     def _make_socket(self):
         sock = dial(self.address.host, self.address.port, _DIAL_S, lambda: self._running)
@@ -188,8 +189,8 @@ class Subscriber:
         self._opened_s = time.monotonic()
         self._pause.connected(self._opened_s - self._dialled_s)
         self._heard()
-        self._late = self._session_present = flags.session_present
-        self._late_until_s = self._opened_s + _LATE_MOST_S
+        self._session_present = flags.session_present
+        self._kept.begin(self._opened_s, self._session_present)
         # With a session too: subscribing again makes the broker send the retained configurations.
         client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
 
@@ -217,8 +218,8 @@ class Subscriber:
         self._call_in_loop(lambda: self._report(event, **fields))
 
     def _message(self, client, _userdata, message):
-        if self._late and (message.retain and not message.dup or time.monotonic() > self._late_until_s):
-            self._late = False
+        self._taken = True
+        self._kept.message(message.topic, message.retain and not message.dup)
         # A persistent session also brings what an earlier run subscribed to.
         if not any(mqtt.topic_matches_sub(topic_filter, message.topic) for topic_filter in self._filters):
             client.ack(message.mid, message.qos)
@@ -226,10 +227,9 @@ class Subscriber:
         while len(self._inbox) >= _INBOX_MAX and self._running:
             time.sleep(0.002)  # the loop is behind: let TCP hold the broker back
         self._heard()
-        self._taken = True
         receipt = (self._connection, message.mid, message.qos)
         self._inbox.append(Message(
-            message.topic, message.payload, time.time_ns() // 1000, receipt, message.retain, self._late))
+            message.topic, message.payload, time.time_ns() // 1000, receipt, message.retain, self._kept.late))
         if not self._woken:
             self._woken = True
             self._call_in_loop(self._empty_inbox)
