@@ -138,14 +138,15 @@ def test_user_and_password(mpy, guarded):
 
 @pytest.mark.parametrize("login", [{}, {"user": "meter", "password": "wr0ng/word"}])
 def test_a_wrong_password_is_refused_and_said_without_it(mpy, guarded, login):
-    with NodeProcess(mpy, port=guarded.port, records=20, limit_s=2, **login) as node:
+    with NodeProcess(mpy, port=guarded.port, records=20, limit_s=3, **login) as node:
         report = node.report()
     text = "\n".join(node.lines)
     assert report["connections"] == report["acknowledged"] == 0 and report["waiting"] == 20
     assert "refused the connection: return code 5" in report["last_error"]
     assert "wr0ng" not in text and "wr0ng" not in guarded.log.read_text()
     attempts = guarded.log.read_text().count("CONNACK")
-    assert 2 <= attempts <= 4, "0.7 s, 1.4 s, 2.8 s ... apart"
+    # 0.7 s and 1.4 s apart, or a quarter less, by the node's own clock: what holds it up makes them fewer.
+    assert 2 <= attempts <= 3
 
 
 def test_keep_alive_keeps_an_idle_connection(mpy, mosquitto):

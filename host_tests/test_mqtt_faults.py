@@ -59,9 +59,10 @@ def test_the_window_is_never_exceeded(mpy):
 @pytest.mark.parametrize("options", [{"greeting": b"\x20\x02\x00\x05"}, {"drops": True}])
 def test_a_broker_that_refuses_or_drops_is_not_hammered(mpy, options):
     with FakeBroker(**options) as broker:
-        with NodeProcess(mpy, port=broker.port, records=10, limit_s=2) as node:
+        with NodeProcess(mpy, port=broker.port, records=10, limit_s=3) as node:
             report = node.report()
-    assert 2 <= broker.connections <= 4 and report["waiting"] == 10
+    # 0.7 s and 1.4 s apart, or a quarter less, by the node's own clock: what holds it up makes them fewer.
+    assert 2 <= broker.connections <= 3 and report["waiting"] == 10
     assert "return code 5" in report["last_error"] if "greeting" in options else report["last_error"]
 
 
