@@ -1,11 +1,10 @@
 """What waited follows what is fresh: the backlog's messages, paced, whenever nothing live is to be sent."""
 
-from time import ticks_diff
-
 from mqtt.publish import Publish
-from outbox.record import CONFIG, EVENT, FRAME, METER, UNTIMED
+from outbox.record import CONFIG, EVENT, FRAME, METER, TICKS, UNTIMED
 
 _FOR_TIME_MS = 60000  # how long after a connection frames without time wait for the clock
+_REST_MS = 10000  # until a log that could not be read is read again
 
 
 class FollowUp:
@@ -29,9 +28,12 @@ class FollowUp:
         }
         self._clock = clock
         self._connected_ms = 0
+        self._waited = False  # for the clock, on this connection
+        self._failed_ms = -1  # when the backlog was found to have failed; -1: it did not
 
     def connected(self, now):
         self._connected_ms = now
+        self._waited = False
 
     def lost(self):
         """What was not acknowledged is sent again."""
@@ -39,10 +41,17 @@ class FollowUp:
 
     def send(self, session, now):
         backlog = self.backlog
+        if (now - self._connected_ms) & TICKS >= _FOR_TIME_MS:
+            self._waited = True  # for good: ticks begin anew
         if not self._pace.ready(now):
             return False
-        hold = not self._clock.known and ticks_diff(now, self._connected_ms) < _FOR_TIME_MS
-        kind = backlog.next(hold)
+        if backlog.failed:
+            if self._failed_ms < 0:
+                self._failed_ms = now
+            elif (now - self._failed_ms) & TICKS >= _REST_MS:
+                self._failed_ms = -1
+                backlog.retry()
+        kind = backlog.next(not (self._waited or self._clock.known))
         if not kind:
             return False
         self._packet.address(self._topics[kind])

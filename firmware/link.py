@@ -24,7 +24,7 @@ class Link:
 
     _POLL_MS = 10  # how long an acknowledgement may lie unread
     _BUSY_MS = 2  # the same while records wait for room in the window
-    _DOUBT_MS = 2000  # silence of a broker that owes an acknowledgement
+    _DOUBT_MS = 2000  # silence of a broker that owes an acknowledgement; longer for one that proved to be slow
     _NEXT_MS = 50  # until the next broker of several is tried
 
     def __init__(
@@ -60,6 +60,8 @@ class Link:
         self.down = True
         self._told = {}  # by broker: the error that was logged
         self._doubted = False
+        self._doubt_ms = self._DOUBT_MS
+        self._heard_ms = self._quiet_ms = 0  # the broker's last word; since when it owes another
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
         self.connections = 0
@@ -97,13 +99,17 @@ class Link:
 
     def _doubt(self, now):
         """A silent broker may be dead, with what it had acknowledged but not saved: once that is certain, RAM holds
-        it no more."""
-        silent_ms = ticks_diff(now, self.session.heard_ms)
-        if silent_ms < self._DOUBT_MS or not self.session.window.open_count:
-            self._doubted = False
-        elif not self._doubted and self._again_ms:
+        it no more. What is in flight or on flash can wait for that."""
+        session = self.session
+        if session.heard_ms != self._heard_ms or not session.window.open_count:
+            self._heard_ms = session.heard_ms
+            self._quiet_ms = now
+            if self._doubted:  # wrongly: it is slow
+                self._doubted = False
+                self._doubt_ms *= 2
+        elif self._again_ms and not self._doubted and ticks_diff(now, self._quiet_ms) >= self._doubt_ms:
             self._doubted = True
-            self.outbox.again(now & TICKS, silent_ms + self._again_ms)
+            self.outbox.again(now & TICKS, ticks_diff(now, session.heard_ms) + self._again_ms, False)
 
     def _reconnect(self, now):
         session = self.session
@@ -159,6 +165,8 @@ class Link:
         if self.on_connected:
             self.on_connected()
         self._greeting = 2
+        self._doubted = False
+        self._doubt_ms = self._DOUBT_MS
         self.follow.connected(now)
         if self._command_topic:
             self.session.subscribe(self._command_topic)

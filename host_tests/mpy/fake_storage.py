@@ -218,8 +218,14 @@ class Node:
             self.box.tend(self.now)
 
     def take(self, hold=False):
-        """The next message: (kind, bytes, token), or None."""
-        kind = self.backlog.next(hold)
+        """The next message: (kind, bytes, token), or None. It is asked for as often and long as it may take."""
+        backlog = self.backlog
+        kind = backlog.next(hold)
+        for _ in range(100):
+            backlog.retry()
+            if kind or not (backlog._durable.ready() or backlog._stream.ready()):
+                break
+            kind = backlog.next(hold)
         if not kind:
             return None
         assert 0 < self.backlog.size <= self.backlog.most, self.backlog.size

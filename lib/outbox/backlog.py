@@ -3,7 +3,7 @@
 from outbox.configs import UNKNOWN, Configs, signature
 from outbox.durable import RECORD_MOST
 from outbox.reader import LEAD, Reader
-from outbox.record import CONFIG, EVENT, FRAME, METER, RECORD, UNTIMED, get_u32, shift
+from outbox.record import BLOCK_HEAD, CONFIG, EVENT, FRAME, METER, RECORD, UNTIMED, get_u32, shift
 
 IN_FLIGHT = 4  # messages
 _TOKEN_LAST = -(1 << 20)
@@ -38,12 +38,15 @@ class Backlog:
     (data frames) or UNTIMED (boot u32; then for each frame number u48, ticks u32, the frame). It is in buf[:size],
     at most `most` bytes of `records` records, until the next call. Up to 4 are in flight: `ack(token)` in any
     order; `rewind()` when the connection is lost: what was not acknowledged comes again, under other tokens.
+
+    A call reads flash a few times at most: 0 may mean that there was much to pass over. failed: a log could not be
+    read; it is left alone until `retry()`, which is to come seconds later.
     """
 
     def __init__(self, durable, stream, boots, payload_most, restamp, live_config):
         self.most = max(payload_most, RECORD_MOST, len(live_config))
         self._payload_most = payload_most
-        self.buf = bytearray(LEAD + max(self.most + RECORD, payload_most + payload_most // 4))
+        self.buf = bytearray(LEAD + max(self.most + BLOCK_HEAD + RECORD, payload_most + payload_most // 4))
         self._boots = boots
         self._log = stream
         self._durable_log = durable
@@ -60,6 +63,13 @@ class Backlog:
     def __len__(self):
         """Records that wait, those in flight included."""
         return self._durable_log.waiting + len(self._durable_log.ram) + self._log.waiting
+
+    @property
+    def failed(self):
+        return self._durable.reads < 0 or self._stream.reads < 0
+
+    def retry(self):
+        self._durable.reads = self._stream.reads = 0
 
     def ready(self):
         """Whether another message may be in flight."""
@@ -82,7 +92,7 @@ class Backlog:
 
     def _next_durable(self):
         reader = self._durable
-        if not reader.more():
+        if not reader.ready():
             return 0
         state = reader.state()
         while reader.load():
@@ -111,7 +121,7 @@ class Backlog:
 
     def _next_stream(self, hold):
         reader = self._stream
-        if not reader.more():
+        if not reader.ready():
             return 0
         state = reader.state()
         self.size = self.records = 0
@@ -155,7 +165,7 @@ class Backlog:
                 self._configs.look()
                 return _AGAIN
         if reader.config == UNKNOWN:
-            self._log.corrupt += 1
+            reader.count()
             return _PASSED
         if reader.config != self._announced:
             return _STOP
