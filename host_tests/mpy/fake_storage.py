@@ -65,12 +65,14 @@ class File:
 
 
 class Storage:
-    """As boards/storage.py. limit: bytes that fit, whole blocks counted; fail: errno that every write raises."""
+    """As boards/storage.py. limit: bytes that fit, whole blocks counted; fail: errno that every write raises; deaf:
+    whether every read fails."""
 
     def __init__(self, limit=1 << 30):
         self.files = {}
         self.limit = limit
         self.fail = 0
+        self.deaf = False
         self.torn = -1  # bytes of a failing write that are written all the same
         self.writes = []  # (name, at, n)
         self.largest = 0
@@ -100,8 +102,8 @@ class Storage:
 
     def read(self, name, at, buf):
         self.largest = max(self.largest, len(buf))
-        if name not in self.files:
-            raise OSError(2)
+        if self.deaf or name not in self.files:
+            raise OSError(5 if self.deaf else 2)
         return self.files[name].read(at, buf)
 
     def read_each(self, name, places, buf):
@@ -109,7 +111,7 @@ class Storage:
             yield self.read(name, at, buf)
 
     def remove(self, name):
-        if self.fail:
+        if self.fail and self.fail != 28:
             raise OSError(self.fail)
         self.files.pop(name, None)
 

@@ -45,6 +45,7 @@ class Walk:
         self.boot()
 
     def boot(self):
+        self.storage.deaf = False  # what cannot be read now is left alone until the next boot
         tag = b"ABC"[self.lot.below(3) :][:1]
         self.node = Node(
             self.storage,
@@ -178,11 +179,13 @@ class Walk:
         if not self.faults:
             return
         storage = self.storage
-        if storage.fail:
-            storage.fail, storage.torn = 0, -1
-        else:
-            storage.fail = 5
-            storage.torn = self.lot.below(4096) if self.lot.below(2) else -1
+        if storage.fail or storage.deaf:
+            storage.fail, storage.torn, storage.deaf = 0, -1, False
+            return
+        what = self.lot.below(4)
+        storage.deaf = what == 0
+        storage.fail = (0, 28, 5, 5)[what]
+        storage.torn = self.lot.below(4096) if self.lot.below(2) else -1
 
     def wait(self):
         self.node.now = self.node.now + self.lot.below(15000) & 0x3FFFFFFF
@@ -263,7 +266,8 @@ class Walk:
         """All is well again: everything comes out, or is accounted for."""
         node, box = self.node, self.node.box
         self.durable_lost += box.durable.dropped
-        self.storage.fail, self.storage.torn, self.storage.limit = 0, -1, self.limit
+        storage = self.storage
+        storage.fail, storage.torn, storage.deaf, storage.limit = 0, -1, False, self.limit
         node.now = node.now + 20000 & 0x3FFFFFFF
         node.tend(50)
         for _ in range(100000):
