@@ -11,7 +11,7 @@ class FollowUp:
     """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records. topic(data_type) -> bytes of a topic of
     this node. clock: the board's, for `known`.
 
-    `send(session, now)` sends one message if there is one and the pace allows it.
+    `send(session, now)` sends one message if there is one and the pace allows it. durable_only: a durable record.
     """
 
     def __init__(self, backlog, pace, topic, clock):
@@ -39,7 +39,7 @@ class FollowUp:
         """What was not acknowledged is sent again."""
         self.backlog.rewind()
 
-    def send(self, session, now):
+    def send(self, session, now, durable_only=False):
         backlog = self.backlog
         if (now - self._connected_ms) & TICKS >= _FOR_TIME_MS:
             self._waited = True  # for good: ticks begin anew
@@ -51,7 +51,7 @@ class FollowUp:
             elif (now - self._failed_ms) & TICKS >= _REST_MS:
                 self._failed_ms = -1
                 backlog.retry()
-        kind = backlog.next(not (self._waited or self._clock.known))
+        kind = backlog.next(not (self._waited or self._clock.known), durable_only)
         if not kind:
             return False
         self._packet.address(self._topics[kind])

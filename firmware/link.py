@@ -192,6 +192,8 @@ class Link:
             return True
         if session.window.full():
             return False
+        if session.window.nearly_full() and self.follow.send(session, now, True):
+            return True  # on a link that is too slow for what is live a durable record would never have its turn
         seq = outbox.next()
         if seq < 0:
             return self.follow.send(session, now)
@@ -213,7 +215,7 @@ class Link:
     def report(self, state):
         """Publish STATUS, retained, if the connection is free for it: whether it was."""
         session = self.session
-        free = session.ready() and not session.window.full()
+        free = session.ready() and not session.window.silent()
         if free:
             self._publish_status(state, ticks_ms())
         return free

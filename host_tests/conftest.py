@@ -39,12 +39,13 @@ class Port:
         """The environment with `path` as the places to import from."""
         return {**os.environ, "MICROPYPATH": ":".join(map(str, path))}
 
-    def __call__(self, *args, heapsize=None, path=NODE_PATH, timeout_s=60, stdin=""):
-        """Run `args` (script and arguments, or "-c" and code) in the root; CompletedProcess with text."""
+    def __call__(self, *args, heapsize=None, path=NODE_PATH, cwd=ROOT, timeout_s=60, stdin=""):
+        """Run `args` (script and arguments, or "-c" and code) in cwd; CompletedProcess with text. A module of "-m"
+        is looked for in cwd first, then in `path`."""
         return subprocess.run(
             self.command(*args, heapsize=heapsize),
             env=self.environment(path),
-            cwd=ROOT,
+            cwd=cwd,
             input=stdin,
             capture_output=True,
             text=True,

@@ -90,6 +90,28 @@ def a_dead_broker():
     assert len(found) == 3 and 1980 <= found[2] - began <= 2050, (began, found)
 
 
-for test in (a_slow_broker, a_dead_broker):
+def a_link_too_slow_for_what_is_live():
+    """Live frames fill the window all the time: durable records, and STATUS, have their turn all the same."""
+    node, store, peer = slow(2200)
+    node.until_open()
+    for i in range(12):
+        store.box.keep(METER, b"%03d" % i, 0)
+    due = [node.now]
+
+    def measure():
+        if node.now >= due[0]:
+            due[0] += 20
+            store.now = node.now
+            store.frame(due[0])
+
+    for _ in range(5):
+        node.run(4000, measure)
+        assert node.link.report("online")
+    assert len(store.ring) > 30 and store.box.spilled > 500, "it was too slow"
+    assert store.box.durable_waiting == 0 and len(published(node.sock.wire, b"a/METER")) == 12
+    assert node.link.connections == 1
+
+
+for test in (a_slow_broker, a_dead_broker, a_link_too_slow_for_what_is_live):
     test()
     gc.collect()

@@ -9,7 +9,8 @@ except ImportError:  # CPython: the same source as plain Python
 
 FREE = -1  # in place of a sequence number: no record. No negative one is sent again after a reconnection
 
-_SPARE = 8  # places beyond the window, for what is said at the begin of a connection
+_SPARE = 8  # places beyond the window, for what is said besides records
+_GREETING = 4  # of them, for the begin of a connection
 
 
 @micropython.viper
@@ -49,8 +50,16 @@ class Window:
         self.seq = FREE  # of the entry that `resend` gave
 
     def full(self):
-        """No room for a record. What is said at the begin of a connection has places of its own."""
+        """No room for a record. What is said besides has places of its own."""
         return self._span >= self.size
+
+    def nearly_full(self):
+        """Room for one more."""
+        return self._span == self.size - 1
+
+    def silent(self):
+        """No room for a STATUS either."""
+        return self._span >= self._places - _GREETING
 
     def open(self, seq):
         """The packet id under which `seq` is sent now."""

@@ -75,11 +75,11 @@ class Backlog:
         """Whether another message may be in flight."""
         return len(self._flights) < IN_FLIGHT
 
-    def next(self, hold_untimed=False):
+    def next(self, hold_untimed=False, durable_only=False):
         """hold_untimed: frames of the present boot wait while its time is not known."""
         if not self.ready():
             return 0
-        return self._next_durable() or self._next_ram() or self._next_stream(hold_untimed)
+        return self._next_durable() or self._next_ram() or (0 if durable_only else self._next_stream(hold_untimed))
 
     def _send(self, kind, size, reader, state, records, ram=None):
         self.token = self.token - 1 if self.token > _TOKEN_LAST else -2
