@@ -25,6 +25,8 @@ class Link:
     _POLL_MS = 10  # how long an acknowledgement may lie unread
     _BUSY_MS = 2  # the same while records wait for room in the window
     _DOUBT_MS = 2000  # silence of a broker that owes an acknowledgement; longer for one that proved to be slow
+    _DOUBT_AGAIN_MS = 30000  # after the last doubt that was wrong it is as short as at first
+    _TURN = 50  # live frames to one durable record on a link that is too slow for what is live
     _NEXT_MS = 50  # until the next broker of several is tried
 
     def __init__(
@@ -61,6 +63,8 @@ class Link:
         self._told = {}  # by broker: the error that was logged
         self._doubted = False
         self._doubt_ms = self._DOUBT_MS
+        self._doubted_ms = 0
+        self._live_sent = 0  # since a durable record had its turn
         self._heard_ms = self._quiet_ms = 0  # the broker's last word; since when it owes another
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
@@ -107,6 +111,9 @@ class Link:
             if self._doubted:  # wrongly: it is slow
                 self._doubted = False
                 self._doubt_ms *= 2
+                self._doubted_ms = now
+            elif self._doubt_ms > self._DOUBT_MS and ticks_diff(now, self._doubted_ms) >= self._DOUBT_AGAIN_MS:
+                self._doubt_ms = self._DOUBT_MS
         elif self._again_ms and not self._doubted and ticks_diff(now, self._quiet_ms) >= self._doubt_ms:
             self._doubted = True
             self.outbox.again(now & TICKS, ticks_diff(now, session.heard_ms) + self._again_ms, False)
@@ -192,11 +199,13 @@ class Link:
             return True
         if session.window.full():
             return False
-        if session.window.nearly_full() and self.follow.send(session, now, True):
-            return True  # on a link that is too slow for what is live a durable record would never have its turn
+        if session.window.nearly_full() and self._live_sent >= self._TURN and self.follow.send(session, now, True):
+            self._live_sent = 0
+            return True
         seq = outbox.next()
         if seq < 0:
             return self.follow.send(session, now)
+        self._live_sent += 1
         session.send(self._live, outbox.buf, outbox.off(seq), outbox.size(seq), seq, now)
         return True
 

@@ -9,7 +9,7 @@ from fake_storage import METER, UNTIMED, Node, Storage
 gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits
 
 
-def slow(answer_ms, again_ms=5000):
+def slow(answer_ms, again_ms=5000, window=16):
     """-> (node of fake_network, node of fake_storage, Peer): a broker that answers so late."""
     store = Node(Storage(), hold_ms=20000)
     fake_network.plain_outbox = lambda *args, **options: store.box
@@ -25,7 +25,7 @@ def slow(answer_ms, again_ms=5000):
 
     peer = Peer(choose)
     peer.answer_ms = answer_ms
-    node = fake_network.Node(peer, again_ms=again_ms, window=16)
+    node = fake_network.Node(peer, again_ms=again_ms, window=window)
     return node, store, peer
 
 
@@ -58,8 +58,8 @@ def a_slow_broker():
 
 
 def a_dead_broker():
-    """Doubt comes at 2 s of silence that is owed, later only on a connection whose broker proved to be slow; what
-    was in flight goes again when the end is certain."""
+    """Doubt comes at 2 s of silence that is owed, later only for half a minute after a broker proved to be slow;
+    what was in flight goes again when the end is certain."""
     node, store, peer = slow(10)
     found = doubts(node)
     node.until_open()
@@ -90,11 +90,50 @@ def a_dead_broker():
     assert len(found) == 3 and 1980 <= found[2] - began <= 2050, (began, found)
 
 
+def a_stall_is_forgotten():
+    """Half a minute after a broker was slow it is doubted as soon as at first."""
+    node, store, peer = slow(10)
+    found = doubts(node)
+    node.until_open()
+    for answer_ms, pause_ms in ((2500, 20000), (4500, 40000)):
+        peer.answer_ms = answer_ms
+        store.box.keep(METER, b"slow", 0)
+        node.run(6000)
+        peer.answer_ms = 10
+        node.run(pause_ms)
+    assert len(found) == 2 and node.link.connections == 1, found
+    peer.answers = peer.pongs = False
+    began = node.now
+    store.box.keep(METER, b"in flight", 0)
+    node.until_closed()
+    assert len(found) == 3 and 1980 <= found[2] - began <= 2050, (began, found)
+
+
+def durable_records_do_not_hold_up_what_is_live():
+    """On a link that just carries what is live, one of many in turn is all that they take."""
+    for window, answer_ms in ((1, 10), (2, 20), (16, 300)):
+        node, store, peer = slow(answer_ms, window=window)
+        node.until_open()
+        for i in range(100):
+            store.box.keep(METER, b"%03d" % i, 0)
+        due = [node.now]
+
+        def measure(store=store, node=node, due=due):
+            if node.now >= due[0]:
+                due[0] += 20
+                store.now = node.now
+                store.frame(due[0])
+
+        node.run(10000, measure)
+        assert store.box.spilled == 0 and len(store.ring) <= 50, (window, store.box.spilled)
+        assert store.box.durable_waiting < 100
+
+
 def a_link_too_slow_for_what_is_live():
     """Live frames fill the window all the time: durable records, and STATUS, have their turn all the same."""
     node, store, peer = slow(2200)
     node.until_open()
-    for i in range(12):
+    for i in range(4):
         store.box.keep(METER, b"%03d" % i, 0)
     due = [node.now]
 
@@ -104,14 +143,20 @@ def a_link_too_slow_for_what_is_live():
             store.now = node.now
             store.frame(due[0])
 
-    for _ in range(5):
-        node.run(4000, measure)
+    for _ in range(8):
+        node.run(5000, measure)
         assert node.link.report("online")
     assert len(store.ring) > 30 and store.box.spilled > 500, "it was too slow"
-    assert store.box.durable_waiting == 0 and len(published(node.sock.wire, b"a/METER")) == 12
+    assert store.box.durable_waiting == 0 and len(published(node.sock.wire, b"a/METER")) == 4
     assert node.link.connections == 1
 
 
-for test in (a_slow_broker, a_dead_broker, a_link_too_slow_for_what_is_live):
+for test in (
+    a_slow_broker,
+    a_dead_broker,
+    a_stall_is_forgotten,
+    durable_records_do_not_hold_up_what_is_live,
+    a_link_too_slow_for_what_is_live,
+):
     test()
     gc.collect()

@@ -55,27 +55,37 @@ def started_on_a_full_file_system():
 
 
 def full_whatever_goes():
-    """Someone else fills the file system: two segments are given up for it, in all, and no durable one."""
+    """Someone else fills the file system: two segments are given up for it, later ever fewer; no durable one."""
     storage = Sick()
-    node = Node(storage)
+    node = unthinned(Node(storage))
     for i in range(20):
         assert node.box.keep(METER, b"%02d" % i, node.now)
-    node.frames(range(2000))
-    oldest = [node.stream._counts[i] for i in (0, 1)]
+    node.frames(range(6000))
+    counts = list(node.stream._counts)
+    assert len(counts) >= 8
     storage.full = True
-    before = node.stream.waiting
-    for _ in range(40):
+    for failures in range(100):
+        given = 2 + sum([failures >= least for least in (6, 12, 24, 48, 96)])
         assert not node.box.keep(METER, b"later", node.now)
+        assert node.stream.dropped == sum(counts[:given]), failures
         node.now += _RETRY_MS
-        node.tend(3)
-    assert node.stream.dropped == sum(oldest) and node.stream.waiting >= before - sum(oldest)
     storage.full = False
-    node.now += _RETRY_MS
     node.tend()
     messages = node.drain()
     kept = [data for kind, data in messages if kind == METER]
     assert kept[:20] == [b"%02d" % i for i in range(20)] and len(kept) == 36  # 16 of the later ones fit into RAM
-    assert node.box.storage == "ok" and node.box.dropped == node.stream.dropped + 24
+    assert node.box.storage == "ok" and node.box.dropped == node.stream.dropped + 84
+
+
+def no_durable_one_for_the_stream():
+    """Where durable records are all that could go for it, frames are not written."""
+    storage = Sick(limit=14 * 4096)
+    node = Node(storage)
+    for i in range(25):
+        assert node.box.keep(METER, b"%02d" % i + bytes(900), node.now)
+    node.frames(range(2000))
+    assert node.durable.dropped == 0 and "28" in node.box.storage
+    assert [data[:2] for kind, data in node.drain() if kind == METER] == [b"%02d" % i for i in range(25)]
 
 
 def unreadable_in_a_full_log():
@@ -136,6 +146,18 @@ def file_that_stays():
     assert node.box.storage == "ok" and node.stream.name(0) not in storage.files
 
 
+def file_that_stays_in_a_full_file_system():
+    storage = Sick(limit=40 * 4096)
+    node = unthinned(Node(storage, hold_ms=1 << 20))
+    node.frames(range(700))
+    node.drain()
+    storage.unremovable = node.stream.name(0)
+    writes = node.stream.writes
+    node.frames(range(700, 4700))
+    assert node.stream.writes >= writes + 60 and node.ring.dropped == 0 and node.stream.dropped
+    assert node.box.keep(METER, b"one", node.now)
+
+
 def given_up_in_flight():
     """What was counted as dropped is less by what arrived after all, but not by copies of what had arrived."""
     for copies in (False, True):
@@ -164,5 +186,7 @@ for test in (
     no_room_for_the_small_state,
     file_that_stays,
     given_up_in_flight,
+    no_durable_one_for_the_stream,
+    file_that_stays_in_a_full_file_system,
 ):
     test()

@@ -59,7 +59,7 @@ class Log:
         self.at = 0  # bytes that it has in its file
         self.fill = 0  # bytes that follow these in RAM
         self._torn = False  # a write failed: the file may be longer, or be there
-        self._gone = []  # [number, records counted as dropped] of the last segments that were given up
+        self._uncounted = []  # segments of copies that were given up: nothing was dropped with them
         self.waiting = self.blocks = self.dropped = self.corrupt = self.writes = 0
         self.lost = Tally()
         self.boot_found = self.chunk_found = -1  # the highest
@@ -177,12 +177,8 @@ class Log:
             records = min(records, self._counts[i])
             self._counts[i] -= records
             self.waiting -= records
-        else:
-            for gone in self._gone:  # given up meanwhile: that cost less than counted
-                if gone[0] == number:
-                    records = min(records, gone[1])
-                    gone[1] -= records
-                    self.dropped -= records
+        elif number not in self._uncounted:  # given up meanwhile: that cost less than counted
+            self.dropped = max(0, self.dropped - records)
 
     def reached(self, number, at):
         """Something before this position has arrived."""
@@ -285,13 +281,17 @@ class Log:
 
     def drop(self):
         """Remove a file that is done, else give up the oldest segment; False if neither is there."""
+        return self.release() or self.give_up()
+
+    def release(self):
+        """Remove one file that is done, however lately; False if none is, or can be."""
         for _ in range(len(self._done) + 1):
             try:
                 if self.tidy(0, 0):
                     return True
             except OSError:  # the next one, then
                 pass
-        return self.give_up()
+        return False
 
     def give_up(self):
         """The oldest segment goes, whatever waits in it; False if there is none."""
@@ -300,6 +300,7 @@ class Log:
         number, count = self._numbers[0], self._counts[0]
         if number in self._revived and self._revived[number][1] >= self._sizes[0]:
             count = 0  # all of it had arrived once
+            self._uncounted = self._uncounted[-15:] + [number]
         else:
             self._mark_lost(number)
         if number == self.number:
@@ -312,7 +313,6 @@ class Log:
             self.corrupt += 1
         self.dropped += count
         self.lost.count += count
-        self._gone = self._gone[-7:] + [[number, count]]
         if self._numbers and count:
             self._mark_lost(self._numbers[0])
         return True

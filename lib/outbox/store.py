@@ -4,7 +4,8 @@ from outbox.record import TICKS
 
 _ENOSPC = 28
 _RETRY_MS = 10000  # after a failure
-_GIVEN_MOST = 2  # segments given up while the file system is full below the budget, until records can be written
+_GIVEN_MOST = 2  # segments given up for a full file system; if that is of no use
+_PATIENCE = 6  # another after so many failures, the next after twice as many, and so on
 _WRITE, _STATE, _TIDY = range(3)  # what may fail: one does not hold up another
 
 
@@ -23,7 +24,7 @@ class Store:
         self.budget = stream.budget + durable.budget
         self._errors = [""] * 3
         self._failed_ms = [0] * 3
-        self._given = 0
+        self._given = self._failures = 0
 
     @property
     def error(self):
@@ -47,6 +48,8 @@ class Store:
     def failed(self, error, now, what=_WRITE):
         self._failed_ms[what] = now
         self._errors[what] = str(error)
+        if what == _WRITE:
+            self._failures += 1
 
     def filled(self):
         """How full the room of the stream is, in 64ths."""
@@ -66,47 +69,51 @@ class Store:
             pass
         while self._drop(False):
             pass
-        self._retry(_WRITE, stream.write)
+        self._record(False, True, stream.write)
 
     def append(self, *record):
         """Make a durable record durable: (kind, chunk, number, ticks, data)."""
-        if self.durable.wants_block(len(record[4])):
+        block = self.durable.wants_block(len(record[4]))
+        if block:
             while self._drop(True):
                 pass
-        self._retry(_WRITE, self.durable.append, *record)
+        self._record(True, block, self.durable.append, *record)
 
-    def _retry(self, what, write, *arguments):
-        """Write; while the file system is full, again with more room."""
+    def _record(self, durable, block, write, *record):
+        """Write, into a block of its own or not; while the file system is full, again with more room."""
         while True:
             try:
-                result = write(*arguments)
+                write(*record)
                 break
             except OSError as e:
-                if e.errno != _ENOSPC or not self._make_room(what):
+                if e.errno != _ENOSPC or not self._make_room(durable):
                     raise
-        self._errors[what] = ""
-        if what == _WRITE:
-            self._given = 0
-        return result
+        self._errors[_WRITE] = ""
+        if block:
+            self._given = self._failures = 0
 
-    def _make_room(self, what):
-        """For records more than what is only held goes, but something else may fill the file system: then what we
-        give up is of no use, and soon no more is."""
+    def _make_room(self, durable):
+        """Something else may fill the file system: then what we give up is of no use, and ever less is."""
         for log in (self.stream, self.durable):
-            if log.held():
-                return log.tidy(0, 0)
-        if what != _WRITE or self._given == _GIVEN_MOST:
+            blocks = log.blocks
+            while log.release():
+                if log.blocks < blocks:
+                    return True
+        more = self._given - _GIVEN_MOST
+        if more >= 0 and self._failures < _PATIENCE << more:
             return False
         self._given += 1
-        return self.stream.give_up() or self.durable.give_up()
+        return self.stream.give_up() or durable and self.durable.give_up()
 
     def reserve(self, like, now):
         """A chunk, as `Boots.reserve`; -1 if none can be had now."""
         try:
-            return self._retry(_STATE, self.boots.reserve, like)
+            chunk = self.boots.reserve(like)
         except OSError as e:
             self.failed(e, now, _STATE)
             return -1
+        self._errors[_STATE] = ""
+        return chunk
 
     def may_reserve(self, now):
         return self.ready(now, _STATE)
@@ -125,12 +132,12 @@ class Store:
             return False
         try:
             if what == _STATE:
-                self._retry(_STATE, self.boots.save)
+                self.boots.save()
             else:
                 hold_ms = self.hold_ms if hold else 0
                 if not (self.stream.tidy(now, hold_ms) or self.durable.tidy(now, hold_ms)):
                     return False
-                self._errors[_TIDY] = ""
+            self._errors[what] = ""
         except OSError as e:
             self.failed(e, now, what)
         return True
