@@ -17,6 +17,7 @@ def meter_runs(stage_folder, config, heap_kib, seconds=4):
         str(seconds),
         heapsize=f"{heap_kib}k",
         path=(".frozen", f"{stage_folder}/lib", str(stage_folder)),
+        cwd=stage_folder,
         timeout_s=seconds + 30,
     )
     return done.returncode == 0 and "MemoryError" not in done.stdout + done.stderr
