@@ -41,7 +41,7 @@ class FollowUp:
 
     def send(self, session, now, durable_only=False):
         backlog = self.backlog
-        if (now - self._connected_ms) & TICKS >= _FOR_TIME_MS:
+        if not self._waited and (now - self._connected_ms) & TICKS >= _FOR_TIME_MS:
             self._waited = True  # for good: ticks begin anew
         if not self._pace.ready(now):
             return False

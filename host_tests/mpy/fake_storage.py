@@ -246,6 +246,12 @@ class Node:
         return out
 
 
+def unthinned(node):
+    """The node, whose log drops whole segments when it is full but thins nothing before."""
+    node.box.thinning.filled = lambda part: None
+    return node
+
+
 def numbers(messages):
     """The numbers of the frames in messages, in order; the frames are checked to be whole."""
     found = []

@@ -2,7 +2,7 @@
 
 import gc
 
-from fake_storage import CONFIG, FRAME, METER, UNTIMED, Node, Storage, config, numbers
+from fake_storage import CONFIG, FRAME, METER, UNTIMED, Node, Storage, config, numbers, unthinned
 from micropython import heap_lock, heap_unlock
 
 from firmware.follow import FollowUp
@@ -56,8 +56,7 @@ class Wire:
 
 def filled(disk, tag=b"A", frames=1100, first=0, keeps=0, blocks=(160, 32)):
     """A boot that leaves records: more than two segments."""
-    node = Node(disk, cfg=config(tag), blocks=blocks)
-    node.box.thinning.filled = lambda part: None  # never
+    node = unthinned(Node(disk, cfg=config(tag), blocks=blocks))
     node.frames(range(first, first + frames))
     for i in range(keeps):
         node.box.keep(METER, b"%03d" % i * 300, node.now)

@@ -4,7 +4,7 @@ import gc
 import struct
 import sys
 
-from fake_storage import CONFIG, EVENT, FRAME, METER, SOC, UNTIMED, Lot, Node, Storage, config, numbers
+from fake_storage import CONFIG, EVENT, FRAME, METER, SOC, UNTIMED, Lot, Node, Storage, config, numbers, unthinned
 
 import outbox.log
 
@@ -63,7 +63,7 @@ class Walk:
         assert box.boots.boot not in self.tags, "a boot number twice"
         self.tags[box.boots.boot] = tag
         if self.around_ms > 1000:
-            box.thinning.filled = lambda part: None  # never: the log is to be full
+            unthinned(self.node)  # the log is to be full
         self.live, self.messages = [], []
         self.announced = tag
         self.timed = self.lot.below(2) == 0

@@ -2,7 +2,7 @@
 
 import gc
 
-from fake_storage import EVENT, METER, Node, Storage, numbers
+from fake_storage import EVENT, METER, Node, Storage, numbers, unthinned
 
 gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits
 
@@ -10,18 +10,17 @@ _RETRY_MS = 10000
 
 
 class Sick(Storage):
-    """full: whatever is written does not fit, whatever was removed. full_for_state: only what replaces a file.
-    unreadable, unremovable: the file that is so."""
+    """full_for_state: what replaces a file does not fit. unreadable, unremovable: the file that is so. most_tries:
+    writes that may fail."""
 
-    full = full_for_state = False
+    full_for_state = False
     unreadable = unremovable = ""
     most_tries = 1000
 
     def _check(self, name, size):
-        if self.full:
+        if self.fail:
             self.most_tries -= 1
             assert self.most_tries, "tries without end"
-            raise OSError(28)
         super()._check(name, size)
 
     def replace(self, name, data):
@@ -40,14 +39,9 @@ class Sick(Storage):
         super().remove(name)
 
 
-def unthinned(node):
-    node.box.thinning.filled = lambda percent: None
-    return node
-
-
 def started_on_a_full_file_system():
     storage = Sick()
-    storage.full = True
+    storage.fail = 28  # whatever was removed
     node = Node(storage)
     assert "28" in node.box.storage and not node.box.keep(EVENT, b"start", 0)
     node.frames(range(500))
@@ -63,13 +57,13 @@ def full_whatever_goes():
     node.frames(range(6000))
     counts = list(node.stream._counts)
     assert len(counts) >= 8
-    storage.full = True
+    storage.fail = 28  # whatever was removed
     for failures in range(100):
         given = 2 + sum([failures >= least for least in (6, 12, 24, 48, 96)])
         assert not node.box.keep(METER, b"later", node.now)
         assert node.stream.dropped == sum(counts[:given]), failures
         node.now += _RETRY_MS
-    storage.full = False
+    storage.fail = 0
     node.tend()
     messages = node.drain()
     kept = [data for kind, data in messages if kind == METER]

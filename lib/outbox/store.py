@@ -31,7 +31,7 @@ class Store:
         """"" or what is wrong."""
         for error in self._errors:
             if error:
-                return "storage: %s" % error
+                return error
         return self.boots.error
 
     @property
@@ -47,7 +47,7 @@ class Store:
 
     def failed(self, error, now, what=_WRITE):
         self._failed_ms[what] = now
-        self._errors[what] = str(error)
+        self._errors[what] = "storage: %s" % error
         if what == _WRITE:
             self._failures += 1
 
