@@ -3,6 +3,7 @@
 import random
 
 _DURABLE_BLOCKS = 16  # of flash, set aside for what must not be lost
+_FLASH_KIB_LEAST = 256
 
 
 def keeping(config, board, frame_size, config_frame):
@@ -31,7 +32,10 @@ def keeping(config, board, frame_size, config_frame):
     from outbox.outbox import Outbox
     from outbox.stream import StreamLog
 
-    blocks = settings["flash_kib"] // 4 - _DURABLE_BLOCKS
+    flash_kib = settings["flash_kib"] or board.flash_kib
+    if flash_kib < _FLASH_KIB_LEAST:
+        raise ValueError("outbox.flash_kib: %d, but at least %d are needed" % (flash_kib, _FLASH_KIB_LEAST))
+    blocks = flash_kib // 4 - _DURABLE_BLOCKS
     try:
         stream = StreamLog(board.storage, blocks, config_frame)
         durable = DurableLog(board.storage, _DURABLE_BLOCKS)

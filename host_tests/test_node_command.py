@@ -64,7 +64,7 @@ MISTAKES = {
     "broker.window": ("broker", "window", "32"),
     "broker.hots: unknown": ("broker", "hots", "x"),
     "measurement.rate": ("measurement", "rate", 7),
-    "source.kind": ("source", "kind", "adc"),
+    "source.kind": ("source", "kind", "cd"),
     "source.grid: fs": ("source", "grid", {"fs": 1600}),
     "broker.ca": ("broker", "ca", "no-such.pem"),
 }

@@ -14,12 +14,14 @@ class Board:
 
     longest_block_ms: how long it may hold the event loop at worst (a name look-up, an erase of flash); the
     sample ring behind `source` reaches twice as far back.
+    flash_kib: what the outbox may take of the flash where the configuration does not say.
     storage: where the outbox keeps its log, or None; then `storage_error` says why if one was wanted.
     """
 
     name = "unix"
     reset_cause = "start"
     longest_block_ms = 2000
+    flash_kib = 848  # as a Pico W
 
     def __init__(self, config):
         """config: a checked configuration (settings.schema). ValueError or OSError for a source that cannot be."""

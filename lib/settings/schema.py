@@ -59,6 +59,16 @@ def brokers(value):
     return None if ok else 'a list of up to 4 {"host": ..., "port": ...}'
 
 
+def hosts(value):
+    ok = isinstance(value, list) and len(value) <= 4 and all(text(255)(host) is None for host in value)
+    return None if ok else "a list of up to 4 names or addresses"
+
+
+def pins(value):
+    ok = isinstance(value, list) and len(value) <= 8 and all(whole(0, 64)(pin) is None for pin in value)
+    return None if ok else "a list of up to 8 numbers of GPIOs"
+
+
 def anything(value):
     """Checked by the one who uses it: a source knows its own keys."""
     return None if isinstance(value, dict) else "an object"
@@ -95,6 +105,8 @@ SCHEMA = {
                 "",
                 "path of the CA certificate (PEM or DER): TLS, which must name `host`; empty: no TLS",
             ),
+            "certificate": (text(255, 0), "", "path of the node's own certificate (DER), for mutual TLS"),
+            "key": (text(255, 0), "", "path of its private key (DER, P-256)"),
             "keepalive_s": (
                 whole(2, 3600),
                 10,
@@ -142,10 +154,15 @@ SCHEMA = {
     ),
     "source": (
         {
-            "kind": (one_of("synthetic", "replay"), REQUIRED, "a simulated grid, or a converted recording"),
+            "kind": (
+                one_of("synthetic", "replay", "adc"),
+                REQUIRED,
+                "a simulated grid, a converted recording (on a computer), or transducers at the board's ADC",
+            ),
             "file": (text(255, 0), "", "replay: the .gmr file (gridmote node takes COMTRADE too)"),
             "repeat": (truth, True, "replay: for ever, seamlessly in phase; false: stop at its end"),
             "grid": (anything, {}, "synthetic: its keys are in lib/waveform/grid.py"),
+            "adc": (anything, {}, "adc: its keys are in boards/README.md"),
             "test_mode": (
                 truth,
                 True,
@@ -160,7 +177,7 @@ SCHEMA = {
             "slots": (power_of_two(2, 32768), 256, "frames that have room in RAM"),
             "high_water": (whole(0, 32768), 0, "frames in RAM past which the oldest go to flash; 0: 3/4 of slots"),
             "folder": (text(255, 0), "", "of the flash log; empty: the board's own, on a computer RAM only"),
-            "flash_kib": (whole(256, 1 << 20), 848, "what the log may take of the flash"),
+            "flash_kib": (whole(0, 1 << 20), 0, "what the log may take of the flash; 0: what the board has for it"),
             "backlog_bytes": (whole(200, 16384), 1200, "largest message of frames that waited"),
             "backlog_times": (whole(1, 100), 10, "their pace, in times of the live rate"),
             "around_s": (whole(1, 3600), 10, "full rate for so long after a trigger, however full the log"),
@@ -176,6 +193,32 @@ SCHEMA = {
         "system",
         "network: as a board without battery clock, no time before the broker was reached",
     ),
+    "ntp": (
+        {
+            "servers": (hosts, ["pool.ntp.org"], "asked in turn; on a board only, a computer has its clock"),
+            "every_s": (whole(16, 86400), 64, "seconds between questions"),
+        },
+        {},
+        "where a board's time comes from",
+    ),
+    "wifi": (
+        {
+            "ssid": (text(32, 0), "", "of the access point; empty: no Wi-Fi"),
+            "password": (text(63, 0), "", "never logged; empty: an open network"),
+            "country": (text(2, 0), "", "two letters: which channels are allowed; empty: those allowed everywhere"),
+        },
+        {},
+        "how a board joins the network",
+    ),
+    "board": (
+        {
+            "led": (whole(-2, 64), -1, "GPIO of the LED; -1: the board's own, -2: none"),
+            "relays": (pins, [], "GPIOs of relays, high: on"),
+        },
+        {},
+        "what is connected to a board's pins",
+    ),
+    "log": (one_of("error", "warning", "info", "debug"), "info", "what is printed: this and all that is graver"),
     "status_s": (whole(1, 86400), 10, "seconds between STATUS messages"),
 }
 

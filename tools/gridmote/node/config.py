@@ -67,6 +67,8 @@ def _check_source(config, folder):
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"source.grid: {error}") from error
         return
+    if source["kind"] == "adc":
+        return
     if not source["file"]:
         raise ValueError("source.file: missing (the recording to replay: COMTRADE .cfg or .cff, or .gmr)")
     if not (folder / source["file"]).is_file():
