@@ -40,7 +40,8 @@ def main(argv):
     try:
         seconds = float(argv[2]) if len(argv) == 3 else 0
         config = load(argv[1])
-        board = Board(config)
+        board = Board()
+        board.open(config)
         node = start(config, board)
     except (ValueError, OSError) as e:
         print("%s: %s" % (argv[1], e))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from gridmote.signals.gmr import played, read_gmr, write_gmr
 from gridmote.signals.truth import Truth
 
@@ -33,7 +33,7 @@ BLOCKS, SIZE = 40, 91
 
 DUMP = """
 import json, sys
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 config, blocks, size, skip, path = json.loads(sys.stdin.read())
 source = Synthetic(config, size)
 for _ in range(skip):

@@ -1,41 +1,110 @@
-"""The unix port as a board: what it gives to the application."""
+"""The unix port as a board: what it gives to the application (boards/README.md)."""
 
 import gc
+import os
+import sys
 import time
 
+from boards.once import once
 from boards.storage import Folder
 from boards.unix.clock import Clock
 from boards.unix.network import Network
-from boards.unix.paced import Paced
 
 
 class Board:
     """What the firmware asks of a board, on a computer.
 
-    longest_block_ms: how long it may hold the event loop at worst (a name look-up, an erase of flash); the
-    sample ring behind `source` reaches twice as far back.
-    flash_kib: what the outbox may take of the flash where the configuration does not say.
-    storage: where the outbox keeps its log, or None; then `storage_error` says why if one was wanted.
+    GRIDMOTE_NODE in the environment: `node_folder`, which must exist; without it there is no note beyond this
+    run, and every start is one after a power cut. Files there: `note`; `reset`, what the next start gives as
+    reset_cause, written by restart() (a test may write another, and removes both for a power cut).
     """
 
     name = "unix"
-    reset_cause = "start"
     longest_block_ms = 2000
-    flash_kib = 848  # as a Pico W
+    longest_watchdog_ms = 8300  # as a Pico W; so is flash_kib
+    flash_kib = 848
+    vault = None
 
-    def __init__(self, config):
-        """config: a checked configuration (settings.schema). ValueError or OSError for a source that cannot be."""
+    def __init__(self):
+        self.node_folder = os.getenv("GRIDMOTE_NODE") or ""
+        self.identity = _identity()
+        self.reset_cause = self._take("reset") or "power"
+        self._note = int(self._take("note", False) or 0)
+        self.lit = False
+        self.relays = {}  # what relay() was told
+
+    def open(self, config):
+        """config: a checked configuration (settings.schema). ValueError or OSError for what cannot be."""
         self.clock = Clock(config["clock"])
         self.network = Network(config["broker"]["ca"])
         self.storage, self.storage_error = _storage(config["outbox"])
-        self.source = Paced(_source(config), self.clock, 2 * self.longest_block_ms)
+        kind = config["source"]["kind"]
+        if kind == "adc":
+            raise ValueError("source.kind: a computer has no ADC")
+        maker = "replay" if kind == "replay" else "simulated"
+        self.source = once("boards.sources", maker, config, self.clock, 2 * self.longest_block_ms)
+
+    def close(self):
+        pass
+
+    @property
+    def note(self):
+        return self._note
+
+    @note.setter
+    def note(self, value):
+        self._note = value
+        self._put("note", str(value))
+
+    def led(self, on):
+        self.lit = on
+
+    def relay(self, i, on):
+        self.relays[i] = on
+
+    def watchdog(self, timeout_ms):
+        return _Watchdog()
+
+    def restart(self):
+        """Ends the process; whoever runs it starts it again."""
+        self._put("reset", "restart")
+        sys.exit(3)
 
     def free_bytes(self):
         """Of the heap; at least, since garbage is not counted."""
         return gc.mem_free()
 
-    def log(self, text):
+    def write(self, text):
         print(text)
+
+    log = write
+
+    def _take(self, name, remove=True):
+        try:
+            with open(self.node_folder + "/" + name) as file:
+                text = file.read()
+            if remove:
+                os.remove(self.node_folder + "/" + name)
+            return text
+        except OSError:
+            return ""
+
+    def _put(self, name, text):
+        if self.node_folder:
+            with open(self.node_folder + "/" + name, "w") as file:
+                file.write(text)
+
+
+class _Watchdog:
+    """Bites nobody: `fed` counts."""
+
+    fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+    def release(self):
+        self.fed = 0
 
 
 class _Flash(Folder):
@@ -64,23 +133,17 @@ def _storage(outbox):
         return None, "%s: %s" % (outbox["folder"], e)
 
 
-def _source(config):
-    """Only the source that is used is imported: code takes heap."""
-    source = config["source"]
-    block_ms = config["measurement"]["block_ms"]
-    if source["kind"] == "replay":
-        from boards.unix.replay import Replay
-        from waveform.gmr import read_head
+def _identity():
+    """Hex of what tells this computer from others."""
+    import binascii
+    import hashlib
 
-        with open(source["file"], "rb") as file:
-            head, _ = read_head(source["file"], file)
-        return Replay(source["file"], max(1, head["fs_hz"] * block_ms // 1000), source["repeat"])
-    from boards.unix.synthetic import Synthetic
-    from waveform.grid import settings
-
-    grid = {"f0_hz": config["measurement"]["f0_hz"]}
-    grid.update(source["grid"])
-    try:
-        return Synthetic(grid, max(1, settings(grid)["fs_hz"] * block_ms // 1000))
-    except (ValueError, TypeError, KeyError, IndexError) as e:
-        raise ValueError("source.grid: %s" % e)
+    name = b"unix"
+    for path in ("/etc/machine-id", "/etc/hostname"):
+        try:
+            with open(path, "rb") as file:
+                name = file.read().strip() or name
+            break
+        except OSError:
+            pass
+    return binascii.hexlify(hashlib.sha256(name).digest()[:8]).decode()

@@ -7,7 +7,7 @@ try:
 except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr16
 
-from boards.unix.source import BlockSource
+from boards.source import BlockSource
 from waveform.gmr import RecordingError, read_head
 
 

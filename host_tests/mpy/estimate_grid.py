@@ -4,7 +4,7 @@ import json
 import sys
 from array import array
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from phasor.estimator import Estimator
 
 task = json.loads(sys.argv[1])

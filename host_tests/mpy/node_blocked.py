@@ -13,7 +13,8 @@ from boards.unix.board import Board
 from firmware.main import load, start
 
 config, times, block_ms = load(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-board = Board(config)
+board = Board()
+board.open(config)
 connect = board.network.connect
 attempts = []
 

@@ -2,9 +2,9 @@
 
 import time
 
+from boards.paced import Paced
+from boards.synthetic import Synthetic
 from boards.unix import clock as module
-from boards.unix.paced import Paced
-from boards.unix.synthetic import Synthetic
 
 
 class Time:

@@ -5,7 +5,7 @@ from array import array
 
 import micropython
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from energy.registers import Registers
 from phasor.estimator import Estimator
 from phasor.kernel import ABSENT

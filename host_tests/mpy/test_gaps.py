@@ -2,7 +2,7 @@
 
 from array import array
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from phasor.estimator import Estimator
 
 BLOCK = 32

@@ -2,7 +2,7 @@
 
 import micropython
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from c37118.config import PmuConfig
 from c37118.writer import DataWriter
 from energy.registers import Registers

@@ -7,8 +7,8 @@ from binascii import hexlify
 
 import micropython
 
+from boards.synthetic import Synthetic
 from boards.unix.replay import Replay
-from boards.unix.synthetic import Synthetic
 from waveform.gmr import RecordingError, head_bytes
 
 SEC = 1_790_000_000 - (1 << 31)

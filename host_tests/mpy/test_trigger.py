@@ -4,7 +4,7 @@ from array import array
 
 import micropython
 
-from boards.unix.synthetic import Synthetic
+from boards.synthetic import Synthetic
 from phasor.estimator import Estimator
 from phasor.kernel import ABSENT
 from phasor.trigger import Trigger

@@ -1,4 +1,4 @@
-"""The synthetic grid in closed form (numpy, float64): the reference for boards/unix/synthetic.py.
+"""The synthetic grid in closed form (numpy, float64): the reference for boards/synthetic.py.
 
 Times are seconds since the start, which is a whole UTC second; phasors are rms and referred to UTC
 (angle of the cosine at the second, C37.118.1 5.2).

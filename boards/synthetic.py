@@ -7,7 +7,7 @@ really linear (the reference model for it is tools/gridmote/signals/truth.py).
 import math
 from array import array
 
-from boards.unix.source import BlockSource
+from boards.source import BlockSource
 from waveform import kernels as w
 from waveform.grid import frequency_line, settings
 
