@@ -1,6 +1,7 @@
 """The configuration of a node: every key with its default, its bounds and its meaning, and the check of it."""
 
 REQUIRED = None  # in place of a default
+SECRETS = ("broker.password", "gossip.node_key", "gossip.segment_key", "wifi.password")  # are never shown
 
 
 class ConfigError(ValueError):
@@ -47,6 +48,22 @@ def power_of_two(least, most):
     def check(value):
         ok = whole(least, most)(value) is None and value & (value - 1) == 0
         return None if ok else "a power of two from %d to %d" % (least, most)
+
+    return check
+
+
+def passphrase(value):
+    ok = isinstance(value, str) and (not value or 8 <= len(value.encode()) <= 63)
+    return None if ok else "8 to 63 bytes (WPA2), or empty"
+
+
+def hexadecimal(*lengths):
+    """A string of one of `lengths` bytes in hexadecimal, or empty."""
+    allowed = " or ".join([str(2 * n) for n in lengths]) + " hexadecimal digits, or empty"
+
+    def check(value):
+        ok = isinstance(value, str) and (not value or len(value) // 2 in lengths and len(value) % 2 == 0)
+        return None if ok and all(c in "0123456789abcdefABCDEF" for c in value) else allowed
 
     return check
 
@@ -204,11 +221,20 @@ SCHEMA = {
     "wifi": (
         {
             "ssid": (text(32, 0), "", "of the access point; empty: no Wi-Fi"),
-            "password": (text(63, 0), "", "never logged; empty: an open network"),
+            "password": (passphrase, "", "never logged; empty: an open network"),
             "country": (text(2, 0), "", "two letters: which channels are allowed; empty: those allowed everywhere"),
         },
         {},
         "how a board joins the network",
+    ),
+    "gossip": (
+        {
+            "segment_key": (hexadecimal(32), "", "seals every hop inside the segment (HMAC-SHA-256); empty: none"),
+            "node_key": (hexadecimal(32), "", "seals commands to this node alone (HMAC-SHA-256); empty: none"),
+            "tariff_key": (hexadecimal(48, 56), "", "public LMS key of tariffs (RFC 8554, 5.3); empty: none"),
+        },
+        {},
+        "keys of the gossip among nodes",
     ),
     "board": (
         {
@@ -223,8 +249,35 @@ SCHEMA = {
 }
 
 
+def merge(config, secrets):
+    """A new configuration: `secrets`, nested alike, laid over `config`; ConfigError if they hold anything else."""
+    mistakes = []
+    full = _lay(config, secrets, "", mistakes)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return full
+
+
+def _lay(config, secrets, path, mistakes):
+    if not isinstance(secrets, dict):
+        mistakes.append("%s: an object is needed" % (path or "the secrets"))
+        return config
+    if not isinstance(config, dict):
+        return config  # check() tells
+    full = dict(config)
+    for key, value in secrets.items():
+        where = _join(path, key)
+        if where in SECRETS:
+            full[key] = value
+        elif any(secret.startswith(where + ".") for secret in SECRETS):
+            full[key] = _lay(config.get(key, {}), value, where, mistakes)
+        else:
+            mistakes.append("%s: not a secret; those are %s" % (where, ", ".join(SECRETS)))
+    return full
+
+
 def check(config, schema=SCHEMA, path=""):
-    """`config` with every default filled in; ConfigError with one line for each mistake."""
+    """`config` with every default filled in; ConfigError with one line for each mistake, without any secret."""
     mistakes = []
     full = _fill(config, schema, path, mistakes)
     if mistakes:
@@ -234,7 +287,7 @@ def check(config, schema=SCHEMA, path=""):
 
 def _fill(config, schema, path, mistakes):
     if not isinstance(config, dict):
-        mistakes.append("%s: an object is needed, not %r" % (path or "the configuration", config))
+        mistakes.append("%s: an object is needed" % (path or "the configuration"))
         return {}
     for key in config:
         if key not in schema:
@@ -250,7 +303,8 @@ def _fill(config, schema, path, mistakes):
         else:
             allowed = rule(value) if key in config else None
             if allowed:
-                shown = "not as given" if key == "password" else "not %r" % (value,)
+                hidden = where in SECRETS or isinstance(value, (dict, list))  # one may be inside
+                shown = "not as given" if hidden else "not %r" % (value,)
                 mistakes.append("%s: must be %s, %s" % (where, allowed, shown))
             full[key] = value
     return full
