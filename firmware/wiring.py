@@ -40,6 +40,7 @@ def build(config, board):
         board.source.block_samples,
         writer.values,
         rectangular=rectangular,
+        delays_ns=[channel.get("delay_ns", 0) for channel in board.source.channels],
     )
     link, status = _link(config, board, outbox, boots, max(writer.size, len(config_frame)), config_frame)
     registers = Registers(board.source.channels, writer.values, measurement["rate"], rectangular)

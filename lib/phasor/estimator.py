@@ -24,13 +24,14 @@ class Estimator:
       ROCOF      in mHz/s
     With `rectangular` the first two are real and imaginary part, rms counts * 2^14.
     Values other than the magnitude are kernel.ABSENT below `floor` rms counts and further than f0 / 4 off nominal.
+    delays_ns: how much later than the stamp each channel is sampled, up to a sample; the angles allow for it.
 
     Usage: `push(block, n, sec, ns)`, then `next()` while it returns True; the frame's time is then `sec` and
     number `frame` of that second. Neither allocates. `sec` is SOC - 2^31, a small integer until 2072.
     Delay: one nominal cycle and a half. Counters: `gaps` in the samples, `skipped` frames lost to them.
     """
 
-    def __init__(self, fs_hz, f0_hz, rate, channels, block_samples, out, floor=8, rectangular=False):
+    def __init__(self, fs_hz, f0_hz, rate, channels, block_samples, out, floor=8, rectangular=False, delays_ns=()):
         cycle = fs_hz / f0_hz
         if cycle < 16 or fs_hz > 50000:
             raise ValueError("fs_hz %d: from %d (16 samples a cycle) to 50000" % (fs_hz, 16 * f0_hz))
@@ -63,6 +64,9 @@ class Estimator:
         self._next_frame = 0
         self._design(cycle)
         self._par[kernel.FLOOR] = floor << 14
+        for i, delay_ns in enumerate(delays_ns):
+            self._par[kernel.SIZE + 2 * i] = round(f0_hz * delay_ns / 1e9 * (1 << 30))
+            self._par[kernel.SIZE + 2 * i + 1] = round(fs_hz * delay_ns / 1e9 / (2 * half) * (1 << 19))
         self._to_rectangular = None
         if rectangular:
             from phasor.rectangular import to_rectangular
@@ -83,7 +87,7 @@ class Estimator:
         shift = 0
         while total > 1 << (15 + shift):
             shift += 1
-        self._par = par = array.array("i", bytes(4 * kernel.SIZE))
+        self._par = par = array.array("i", bytes(4 * (kernel.SIZE + 2 * self._channels)))
         par[kernel.CHANNELS] = self._channels
         par[kernel.TAPS] = taps
         par[kernel.HALF] = half

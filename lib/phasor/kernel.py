@@ -27,6 +27,8 @@ ROCOF = 10  # difference of the two halves' deviations to mHz/s, in 2^-30
 DROOP = 11  # pi^2 / 3 * (deviation / f0 over deviation in turns)^2, in 2^-10
 FLOOR = 12  # least magnitude, in rms counts * 2^14, that has an angle
 SIZE = 13
+# Then two words a channel, for one that is sampled later than the stamp says: nominal advance in that time
+# (2^-30 turn), and the time / (2 * HALF samples) * 2^19.
 
 ABSENT = -0x3FFFFFFF  # in place of a value that could not be measured
 
@@ -138,7 +140,8 @@ def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
             a += (((a * a) >> 17) * 5) >> 3
             out[o] = magnitude + (((magnitude >> 14) * a) >> 3)
             # The angle at the grid: d * tau is what the deviation turns between the centre and there.
-            a = angle + int(par[7]) + ((d * (int(par[8]) - 0x80000)) >> 6)
+            k = 13 + 2 * channel
+            a = angle + int(par[7]) - int(par[k]) + ((d * (int(par[8]) - 0x80000 - int(par[k + 1]))) >> 6)
             out[o + 1] = ((a + 0x20000000) & 0x3FFFFFFF) - 0x20000000
             a = int(par[9])
             b = swing >> 15
