@@ -2,7 +2,7 @@
 
 from array import array
 
-from waveform.gmr import MAX_FS_HZ
+from waveform import MAX_FS_HZ
 
 _NS_PER_S = 1_000_000_000
 

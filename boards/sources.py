@@ -1,18 +1,18 @@
 """Makes the sources that need no hardware. Run once, then let go."""
 
+from boards.once import once
 from boards.paced import Paced
 
 
 def simulated(config, clock, depth_ms):
     """The synthetic grid of a configuration, paced by `clock`. ValueError for a grid that cannot be."""
     from boards.synthetic import Synthetic
-    from waveform.grid import settings
 
     grid = {"f0_hz": config["measurement"]["f0_hz"]}
     grid.update(config["source"]["grid"])
     try:
-        full = settings(grid)
-        source = Synthetic(grid, max(1, full["fs_hz"] * config["measurement"]["block_ms"] // 1000))
+        fs_hz = once("waveform.grid", "settings", grid)["fs_hz"]
+        source = Synthetic(grid, max(1, fs_hz * config["measurement"]["block_ms"] // 1000))
     except (ValueError, TypeError, KeyError, IndexError) as e:
         raise ValueError("source.grid: %s" % e)
     return Paced(source, clock, depth_ms)

@@ -8,7 +8,6 @@ import json
 import struct
 from binascii import crc32
 
-MAX_FS_HZ = 32_000  # (10^9 mod fs) * i must stay below 2^30 for every i < fs
 _MAX_BYTES = 1 << 30  # seek positions stay small integers
 
 

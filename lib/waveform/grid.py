@@ -1,4 +1,4 @@
-"""What a synthetic grid can be told: names, defaults, and its frequency as corners of straight lines."""
+"""What a synthetic grid can be told: names and defaults."""
 
 # Frequency in Great Britain on 9 August 2019: seconds after the trip, Hz.
 TRAJECTORIES = {"gb-2019-08-09": [(0, 50.0), (25, 49.1), (45, 49.2), (58, 49.2), (76, 48.8), (282, 50.0)]}
@@ -23,7 +23,6 @@ DEFAULTS = {
     "steps": [],  # (t_s, magnitude factor, angle_deg): both hold from t on, relative to the beginning
     "modulation": None,  # (kx, ka_rad, fm_hz): (1 + kx cos wt), ka cos(wt - pi); C37.118.1 5.5.6
 }
-_NANO = 1_000_000_000
 
 
 def settings(config):
@@ -59,32 +58,3 @@ def settings(config):
         points = TRAJECTORIES[points]
     full["trajectory"] = [(full["trajectory_start_s"] + t / full["compression"], hz) for t, hz in points]
     return full
-
-
-def frequency_line(full):
-    """[(sample, frequency in nHz)]: linear between, constant before the first and after the last."""
-    fs_hz = full["fs_hz"]
-    points = [(round(t * fs_hz), round(hz * _NANO)) for t, hz in full["trajectory"]]
-    ramps = [(round(t0 * fs_hz), round(t1 * fs_hz), round(r * _NANO)) for t0, t1, r in full["ramps"]]
-    for a, b in zip(points, points[1:]):
-        if b[0] <= a[0]:
-            raise ValueError("trajectory: times must increase")
-    for n0, n1, _ in ramps:
-        if n1 <= n0:
-            raise ValueError("ramps: t1 must come after t0")
-    corners = {0}
-    corners.update([n for n, _ in points])
-    for n0, n1, _ in ramps:
-        corners.update((n0, n1))
-    line = []
-    for n in sorted(corners):
-        if n < 0:
-            raise ValueError("trajectory and ramps: times must not be negative")
-        f = points[0][1] if n <= points[0][0] else points[-1][1]
-        for (na, fa), (nb, fb) in zip(points, points[1:]):
-            if na <= n <= nb:
-                f = fa + (fb - fa) * (n - na) // (nb - na)
-        for n0, n1, r in ramps:
-            f += r * (min(max(n, n0), n1) - n0) // fs_hz
-        line.append((n, f))
-    return line

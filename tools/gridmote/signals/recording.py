@@ -15,7 +15,8 @@ import numpy as np
 from gridmote.signals import seamless
 from gridmote.signals.gmr import to_counts, write_gmr
 from gridmote.signals.resample import resample
-from waveform.gmr import MAX_FS_HZ, RecordingError
+from waveform import MAX_FS_HZ
+from waveform.gmr import RecordingError
 
 _UNIT = re.compile(r"([kmuµμ]?)(v|volts?|a|amps?|amperes?)", re.IGNORECASE)
 _PREFIX = {"": 1.0, "k": 1e3, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6}
