@@ -1,0 +1,60 @@
+"""What a node needs only while it is made. Run once, when it is made, then let go itself.
+
+A class of which there will be no more objects needs no constructor, nor what only that calls; and MQTTClient has
+methods that Session does in another way.
+"""
+
+import sys
+
+# module, class ("-": functions of the module), names
+_SPENT = """
+boards.paced Paced __init__
+boards.source BlockSource __init__
+boards.synthetic Synthetic __init__
+boards.unix.replay Replay __init__
+c37118.writer - _fixed _single
+c37118.writer DataWriter __init__
+energy.registers Registers __init__ restore
+firmware.brokers Brokers __init__
+firmware.energy Energy __init__ _restore _begin_anew
+firmware.events Events __init__
+firmware.follow FollowUp __init__
+firmware.link Link __init__
+firmware.meter Meter __init__
+firmware.node Node __init__
+firmware.session Session __init__
+firmware.status Status __init__
+firmware.timekeeper Timekeeper __init__
+mqtt.inbound Inbound __init__
+mqtt.pace Pace __init__
+mqtt.publish Publish __init__
+mqtt.window Window __init__
+outbox.backlog Backlog __init__
+outbox.boots Boots __init__ _load _read
+outbox.configs Configs __init__
+outbox.durable DurableLog __init__
+outbox.log Log __init__ _recover
+outbox.outbox Outbox __init__
+outbox.reader Reader __init__
+outbox.ring Ring __init__ begin
+outbox.store Store __init__
+outbox.stream StreamLog __init__ begin
+outbox.thinning Thinning __init__
+phasor.estimator Estimator __init__ _design
+phasor.trigger Trigger __init__ _level
+umqtt.simple MQTTClient __init__ _recv_len check_msg publish subscribe wait_msg
+waveform.kernels - quarter_wave
+"""
+
+
+def let_go():
+    """Of all that is loaded. AttributeError for a name that is not there: it was renamed."""
+    for line in _SPENT.strip().split("\n"):
+        module, owner, names = line.split(" ", 2)
+        holder = sys.modules.get(module)
+        if holder:
+            if owner != "-":
+                holder = getattr(holder, owner)
+            for name in names.split():
+                getattr(holder, name)
+                setattr(holder, name, None)  # `del` would leave it in its place in the table
