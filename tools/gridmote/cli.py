@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 COMMANDS = {  # name, which is that of the module and of its function: what `gridmote --help` says
     "demo": "See everything work: broker, meter, PDC adapter and a PDC, with a summary and a picture.",
     "node": "Run one node on this computer, from a configuration.",
+    "provision": "Make the identity of a node, or of a fleet: configuration, keys, certificate.",
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
     "gaps": "What is missing in an archive: from when to when, how much, and why.",
     "export": "The frames of an archive as CSV.",

@@ -156,7 +156,8 @@ def _introduce(config, word_size, heap, tell):
          "; Ctrl-C ends it", topic=topic)
 
 
-_CONFIG = typer.Argument(help="The node's configuration (JSON).", show_default=False)
+_CONFIG = typer.Argument(help="The node's configuration (JSON), or the folder that gridmote provision made.",
+                         show_default=False)
 _WORD = typer.Option(help="32: the word size of the boards. 64: that of this computer.")
 _HEAP = typer.Option(help="Heap of MicroPython, such as 168K or 2M. Without: MicroPython's own default.",
                      show_default=False)
@@ -196,7 +197,7 @@ def node(
     tell = Teller(as_json)
     try:
         given, checked = node_config.read(config)
-        prepared = node_config.prepare(given, checked, config.parent, _convert)
+        prepared = node_config.prepare(given, checked, node_config.folder_of(config), _convert)
         _introduce(checked, word_size, heap, tell)
         Runner(config, prepared, word_size, heap, seconds, tell).run()
     except Fault as fault:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from gridmote.fault import Fault
 from gridmote.processes import BUILD
+from gridmote.provision import layout
+from gridmote.provision.folder import FolderPlace
 from settings.schema import REQUIRED, SCHEMA, ConfigError, check
 from waveform.gmr import RecordingError, read_head
 from waveform.grid import settings
@@ -21,58 +23,65 @@ EXAMPLE = {
 }
 
 
+def folder_of(path):
+    """The folder of a configuration, which its file names relate to; `path` may be that folder itself."""
+    path = Path(path)
+    return path if path.is_dir() else path.parent
+
+
 def read(path):
-    """(configuration as given, the same with all defaults); Fault with a line for each mistake."""
+    """(configuration as given, the same with all defaults); Fault with a line for each mistake.
+
+    path: a file, or a folder that `gridmote provision` made. Secrets beside a config.json are laid over it.
+    """
+    given = _given(Path(path))
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        given = json.loads(text, object_pairs_hook=_once)
         config = check(given)
-    except json.JSONDecodeError as error:
-        raise Fault(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise Fault(f"{path}: not JSON that can be read: nested too deeply") from error
-    except (ConfigError, _Twice) as error:
+        _check_files(config, folder_of(path))
+    except (ConfigError, ValueError, TypeError, OSError) as error:
         raise Fault("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
-    try:
-        _check_source(config, Path(path).parent)
-    except (ValueError, TypeError, OSError) as error:
-        raise Fault(f"{path}: {error}") from error
     return given, config
 
 
-class _Twice(ValueError):
-    pass
+def _given(path):
+    try:
+        if not path.is_dir() and path.name != layout.CONFIG:
+            return layout.decode(path.read_bytes(), path)
+        node_set = layout.read_set(FolderPlace(folder_of(path)))
+    except OSError as error:
+        raise Fault(f"{path}: {error.strerror or error}") from error
+    if node_set is None:
+        raise Fault(f"{path}: no {layout.CONFIG} there" if path.is_dir() else f"{path}: No such file or directory")
+    try:
+        return node_set.merged
+    except ConfigError as error:
+        raise Fault("\n".join(f"{folder_of(path) / layout.SECRETS}: {line}" for line in str(error).splitlines())
+                    ) from None
 
 
-def _once(pairs):
-    """An object of JSON; of a key that comes twice one value would be ignored in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _Twice("%s: given twice" % next(key for key in keys if keys.count(key) > 1))
-    return found
-
-
-def _check_source(config, folder):
-    """What the node would find out only when it opens its source."""
+def _check_files(config, folder):
+    """What the node would find out only when it opens them."""
+    for name in layout.KEY_FILES:
+        path = config["broker"][name]
+        if path and not layout.on_host(path, folder).is_file():
+            raise ValueError(f"broker.{name}: no file {path}")
     source = config["source"]
-    if config["broker"]["ca"] and not (folder / config["broker"]["ca"]).is_file():
-        raise ValueError(f"broker.ca: no file {config['broker']['ca']}")
-    if source["kind"] == "synthetic":
-        try:
-            settings(source["grid"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"source.grid: {error}") from error
-        return
-    if source["kind"] == "adc":
+    check_grid(source)
+    if source["kind"] != "replay":
         return
     if not source["file"]:
         raise ValueError("source.file: missing (the recording to replay: COMTRADE .cfg or .cff, or .gmr)")
     if not (folder / source["file"]).is_file():
         raise ValueError(f"source.file: no file {source['file']}")
+
+
+def check_grid(source):
+    """ValueError for a synthetic source with what no grid is."""
+    if source["kind"] == "synthetic":
+        try:
+            settings(source["grid"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"source.grid: {error}") from error
 
 
 def prepare(given, config, folder, convert):
@@ -83,8 +92,9 @@ def prepare(given, config, folder, convert):
     convert(path, out_path, repeat=, f0_hz=): recording.convert, only called when there is no earlier result.
     """
     prepared = json.loads(json.dumps(given))
-    if config["broker"]["ca"]:
-        prepared["broker"]["ca"] = str((folder / config["broker"]["ca"]).resolve())
+    for name in layout.KEY_FILES:
+        if config["broker"][name]:
+            prepared["broker"][name] = str(layout.on_host(config["broker"][name], folder).resolve())
     outbox = prepared.setdefault("outbox", {})
     if outbox.setdefault("folder", config["id"] + ".outbox"):
         outbox["folder"] = str((folder / outbox["folder"]).resolve())

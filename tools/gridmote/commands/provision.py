@@ -1,0 +1,141 @@
+"""`gridmote provision`: the identity of a node, or of a whole fleet, into folders or onto a board."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gridmote.fault import Fault, give_up
+from gridmote.provision.authority import Authority
+from gridmote.provision.folder import FolderPlace
+from gridmote.provision.identity import describe_certificate
+from gridmote.provision.passwords import Passwords, word
+from gridmote.provision.run import Run, Wishes
+from settings.schema import ConfigError
+
+_NO_PSK = ("--psk: not possible: MicroPython's tls module (1.25 to the current release) knows certificates only; "
+           "without --psk the node gets one")
+
+
+def _summary(results):
+    table = Table("node", "topic", "IDCODE", "broker", "Wi-Fi", "certificate", "node key", "in", "")
+    for one in results:
+        full = one.plan.full
+        broker = full["broker"]
+        more = f" +{len(broker['fallback'])}" if broker["fallback"] else ""
+        table.add_row(*map(Text, (
+            one.plan.id, "/".join(one.plan.topic[:3]), str(full["measurement"]["idcode"]),
+            f"{broker['host']}:{broker['port']}{' TLS' if 'ca' in one.plan.files else ''}{more}",
+            full["wifi"]["ssid"] or "none", describe_certificate(one.made), one.made.node_key, str(one.place),
+            "written" if one.changed else "as it was",
+        )))
+    return table
+
+
+def _tell(results, authority):
+    console = Console(highlight=False, width=None if Console().is_terminal else 200)
+    console.print(_summary(results))
+    for one in results:
+        if one.note:
+            console.print(Text(f"{one.place}: {one.note}; now it is whole"))
+    if any(one.made.certificate in ("made", "kept") for one in results):
+        console.print(Text(f"The broker knows the nodes by {authority.folder}/ca.pem (mosquitto: cafile, "
+                           "require_certificate true, use_identity_as_username true)"))
+    console.print(Text(f"{authority.folder} holds the keys of the fleet: keep it to yourself, and keep a copy"))
+
+
+_FOLDER = typer.Argument(help="Where to write: laid out like /node of a device; with --fleet a folder ID for each.",
+                         show_default=False)
+_PORT = typer.Option(help="Write onto the board at this port instead, such as /dev/ttyACM0.", show_default=False)
+_FLEET = typer.Option(help="CSV, one row a node; its header names keys: id,measurement.idcode,wifi.ssid,...",
+                      show_default=False, dir_okay=False)
+_CONFIG = typer.Option(help="Configuration to start from (JSON). Without: what the node in FOLDER has.",
+                       show_default=False, dir_okay=False)
+_ID = typer.Option("--id", help="Producer id, MQTT client id and CN of the certificate.", show_default=False)
+_ROLE = typer.Option(help="What the node does.", show_default=False)
+_TOPIC = typer.Option(help="area/location-type/location-id; nodes that share it are one segment.",
+                      show_default=False)
+_IDCODE = typer.Option(help="IDCODE of its stream.", show_default=False)
+_WIFI = typer.Option(help="Name of the Wi-Fi network.", show_default=False)
+_WIFI_FILE = typer.Option(help="File with its password (or set GRIDMOTE_WIFI_PASSWORD, or be asked).",
+                          show_default=False)
+_BROKER = typer.Option(help="host:port; again for those to fall back to, nearest first.", show_default=False)
+_USER = typer.Option(help="MQTT user name; none is needed where the broker knows nodes by certificate.",
+                     show_default=False)
+_USER_FILE = typer.Option(help="File with the MQTT password (or set GRIDMOTE_PASSWORD, or be asked).",
+                          show_default=False)
+_CA = typer.Option(help="CA of the broker's certificate (PEM or DER): turns TLS on.", show_default=False,
+                   exists=True, dir_okay=False)
+_CERTIFICATE = typer.Option("--certificate/--no-certificate", help="With TLS: a certificate of the node's own.")
+_DAYS = typer.Option(help="How long that is valid.", min=1, max=36500)
+_PSK = typer.Option("--psk", help="Not possible: MicroPython's tls knows certificates only.")
+_SET = typer.Option("--set", help="KEY=VALUE for any other key, such as measurement.rate=25. Again for more.",
+                    show_default=False)
+_AUTHORITY = typer.Option(help="Folder of the fleet's CA and keys, made at first; a CA of your own: ca.pem and "
+                          "ca.key in it.")
+_NEW_KEYS = typer.Option("--new-keys", help="Make private key, certificate and node key anew; else they stay.")
+_ASK = typer.Option("--ask", help="Ask for passwords even where the node has them already.")
+
+
+def provision(
+    folder: Annotated[Path | None, _FOLDER] = None,
+    port: Annotated[str | None, _PORT] = None,
+    fleet: Annotated[Path | None, _FLEET] = None,
+    config: Annotated[Path | None, _CONFIG] = None,
+    node_id: Annotated[str | None, _ID] = None,
+    role: Annotated[str | None, _ROLE] = None,
+    topic: Annotated[str | None, _TOPIC] = None,
+    idcode: Annotated[int | None, _IDCODE] = None,
+    wifi: Annotated[str | None, _WIFI] = None,
+    wifi_password_file: Annotated[Path | None, _WIFI_FILE] = None,
+    broker: Annotated[list[str] | None, _BROKER] = None,
+    user: Annotated[str | None, _USER] = None,
+    password_file: Annotated[Path | None, _USER_FILE] = None,
+    ca: Annotated[Path | None, _CA] = None,
+    certificate: Annotated[bool, _CERTIFICATE] = True,
+    days: Annotated[int, _DAYS] = 3650,
+    psk: Annotated[bool, _PSK] = False,
+    settings: Annotated[list[str] | None, _SET] = None,
+    authority: Annotated[Path, _AUTHORITY] = Path("fleet-keys"),
+    new_keys: Annotated[bool, _NEW_KEYS] = False,
+    ask: Annotated[bool, _ASK] = False,
+):
+    """Make the identity of a node: configuration, secrets, keys and certificate, checked as the node checks them.
+
+    [bold]gridmote provision meter-1 --config meter.json --id meter-1 --wifi Lab --ca broker-ca.pem[/] writes the
+    folder meter-1; [bold]gridmote flash --node meter-1[/] brings it onto a board, [bold]gridmote node meter-1[/]
+    runs it on this computer.
+
+    Whatever interrupts it, the old or the new identity is there, whole; the one before stays as *.good. Keys that
+    exist stay. Passwords come from a hidden prompt, the environment or files, and are never shown.
+    """
+    if psk:
+        give_up("provision", _NO_PSK, 2)
+    if (folder is None) == (port is None) or fleet and port:
+        give_up("provision", "where to? a FOLDER, or --port of a board; --fleet takes a FOLDER", 2)
+    passwords = {"wifi.password": wifi_password_file, "broker.password": password_file}
+    wishes = Wishes(node_id, role, topic, idcode, wifi, tuple(broker or ()), user, ca, tuple(settings or ()))
+    try:
+        keys = Authority(authority, word)
+        run = Run(keys, Passwords(passwords, ask), new_keys, certificate, days)
+        if fleet:
+            results = run.fleet(fleet, folder, config, wishes)
+        elif folder:
+            results = [run.one(FolderPlace(folder), config, wishes)]
+        else:
+            results = [_onto_board(run, port, config, wishes)]
+    except (Fault, ConfigError, ValueError, OSError) as fault:
+        give_up("provision", fault)
+    except (KeyboardInterrupt, typer.Abort):
+        raise typer.Exit(130) from None
+    _tell(results, keys)
+
+
+def _onto_board(run, port, config, wishes):
+    from gridmote.provision.board import BoardPlace
+
+    with BoardPlace(port) as place:
+        return run.one(place, config, wishes, keep_good=True)
