@@ -3,7 +3,9 @@
 import errno
 import os
 
-_ENOSPC = 28  # MicroPython's errno does not name it
+from micropython import const
+
+_ENOSPC = const(28)  # MicroPython's errno does not name it
 
 
 class Folder:

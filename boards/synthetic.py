@@ -8,7 +8,18 @@ from array import array
 
 from boards.once import once
 from boards.source import BlockSource
-from waveform import kernels as w
+from waveform.kernels import advance, write_counts
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+# Words of the state that change; waveform.kernels has them all.
+_STEP = const(2)
+_OFFSET = const(12)
+_AT = const(15)
+_HEAD = const(22)
 
 
 class Synthetic(BlockSource):
@@ -16,8 +27,7 @@ class Synthetic(BlockSource):
 
     def __init__(self, config, block_samples):
         full = once("waveform.grid", "settings", config)
-        channels, self._first, self._rows = once("waveform.plan", "plan", full)
-        self._sine = w.quarter_wave()
+        channels, self._first, self._rows, self._sine = once("waveform.plan", "plan", full)
         self._phases = array("i", bytes(8 * block_samples))
         self.f0_hz = full["f0_hz"]
         super().__init__(channels, full["fs_hz"], block_samples)
@@ -32,11 +42,11 @@ class Synthetic(BlockSource):
     def _next_row(self):
         """Put the row that is due into the state; the next comes after _left samples (-1: none)."""
         row, state = self._rows[self._row], self._state
-        state[w.OFFSET] = row[1]
+        state[_OFFSET] = row[1]
         for i in range(4):
-            state[w.STEP + i] = row[2 + i]
+            state[_STEP + i] = row[2 + i]
         for c in range(len(row) - 6):
-            state[w.HEAD + 2 * c] = row[6 + c]
+            state[_HEAD + 2 * c] = row[6 + c]
         self._row += 1
         self._left = self._rows[self._row][0] - row[0] if self._row < len(self._rows) else -1
 
@@ -52,8 +62,8 @@ class Synthetic(BlockSource):
                 n = self._left
             if self._left > 0:
                 self._left -= n
-            self._state[w.AT] = at
-            w.advance(self._state, self._sine, self._phases, n)
-            w.write_counts(block, self._state, self._sine, self._phases)
+            self._state[_AT] = at
+            advance(self._state, self._sine, self._phases, n)
+            write_counts(block, self._state, self._sine, self._phases)
             at += n
         return self._hand_over(at)

@@ -1,10 +1,12 @@
 """What waited follows what is fresh: the backlog's messages, paced, whenever nothing live is to be sent."""
 
+from micropython import const
+
 from mqtt.publish import Publish
 from outbox.record import CONFIG, EVENT, FRAME, METER, TICKS, UNTIMED
 
-_FOR_TIME_MS = 60000  # how long after a connection frames without time wait for the clock
-_REST_MS = 10000  # until a log that could not be read is read again
+_FOR_TIME_MS = const(60000)  # how long after a connection frames without time wait for the clock
+_REST_MS = const(10000)  # until a log that could not be read is read again
 
 
 class FollowUp:

@@ -4,6 +4,7 @@ import errno
 import select
 from time import ticks_diff
 
+from micropython import const
 from umqtt import simple
 from umqtt.simple import MQTTClient
 
@@ -14,9 +15,9 @@ from mqtt.window import Window
 CLOSED, CONNECTING, GREETING, OPEN = range(4)  # legal values of Session.state
 
 _NO_PATH = (errno.ETIMEDOUT, errno.EHOSTUNREACH, 100, 101)  # ENETDOWN, ENETUNREACH
-_CONTROL_MOST = 512  # bytes of PUBACKs that wait to be written
-_GREETING_TIMEOUT_MS = 10000  # the TLS handshake and CONNACK
-_PUBACK_TIMEOUT_MS = 60000  # for the oldest message in flight, while others are answered
+_CONTROL_MOST = const(512)  # bytes of PUBACKs that wait to be written
+_GREETING_TIMEOUT_MS = const(10000)  # the TLS handshake and CONNACK
+_PUBACK_TIMEOUT_MS = const(60000)  # for the oldest message in flight, while others are answered
 
 
 class Refused(Exception):

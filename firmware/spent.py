@@ -43,7 +43,6 @@ outbox.thinning Thinning __init__
 phasor.estimator Estimator __init__ _design
 phasor.trigger Trigger __init__ _level
 umqtt.simple MQTTClient __init__ _recv_len check_msg publish subscribe wait_msg
-waveform.kernels - quarter_wave
 """
 
 

@@ -35,6 +35,10 @@ def ptr32(buf):
     return _Pointer(buf, "I", 0xFFFFFFFF)
 
 
+def const(value):
+    return value
+
+
 class micropython:
     """Stands in for the module of that name: the decorators turn annotated buffers into pointers."""
 

@@ -19,6 +19,7 @@ def _table():
 
 
 TABLE = _table()
+del _table
 
 
 @micropython.viper

@@ -6,12 +6,19 @@ import struct
 from c37118.crc import crc_ccitt
 from timebase.quality import quality
 
-_POLAR, _FLOAT = 1, 2  # FORMAT bits (Table 9)
-_ABSENT = -0x8000  # clause 6.3.1
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_POLAR = const(1)  # FORMAT bits (Table 9)
+_FLOAT = const(2)
+_ABSENT = const(-0x8000)  # clause 6.3.1
 _FAR = 2e38  # NaN, infinite, or turned no longer a float32
-_MODIFIED = 0x0200  # STAT bit 9
-_PMU_TQ = 0x01C0  # STAT bits 8-6
-_DATA, _CFG2 = 0x00, 0x30  # SYNC bits 6-4, in place
+_MODIFIED = const(0x0200)  # STAT bit 9
+_PMU_TQ = const(0x01C0)  # STAT bits 8-6
+_DATA = const(0x00)  # SYNC bits 6-4, in place
+_CFG2 = const(0x30)
 
 
 class Restamp:

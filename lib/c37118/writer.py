@@ -7,21 +7,22 @@ from c37118.crc import TABLE
 
 try:
     import micropython
+    from micropython import const
 except ImportError:  # CPython: the same source as plain Python
-    from plainviper import micropython, ptr8, ptr16, ptr32
+    from plainviper import const, micropython, ptr8, ptr16, ptr32
 
 # CRC of two bytes at a time: the table for the lower byte of a word, then the one for the upper.
 _PAIRS = array.array("H", list(TABLE) + [((t << 8) & 0xFFFF) ^ TABLE[t >> 8] for t in TABLE])
 
 # What becomes of a value, in rows of `fields`: (its place in `values`, kind, multiplier, shift or exponent, base).
 # v is value + base:
-_S16 = 0  # round(v * multiplier / 2^(30 + shift)), kept within -32767..32767; absent: 8000
-_U16 = 1  # the same within 0..65535; absent: 0, since the angle beside it says so
-_F32 = 2  # v * multiplier * 2^(exponent - 1000) as an IEEE 754 single: two words; absent: NaN
-_RAW = 3  # the low 16 bits as they are
+_S16 = const(0)  # round(v * multiplier / 2^(30 + shift)), kept within -32767..32767; absent: 8000
+_U16 = const(1)  # the same within 0..65535; absent: 0, since the angle beside it says so
+_F32 = const(2)  # v * multiplier * 2^(exponent - 1000) as an IEEE 754 single: two words; absent: NaN
+_RAW = const(3)  # the low 16 bits as they are
 
 ABSENT = -0x3FFFFFFF  # a value that could not be measured
-_ONE = 1 << 30
+_ONE = const(1 << 30)
 
 
 @micropython.viper

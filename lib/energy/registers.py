@@ -9,11 +9,13 @@ from phasor.rectangular import to_rectangular
 
 try:
     import micropython
+    from micropython import const
 except ImportError:  # CPython: the same source as plain Python
-    from plainviper import micropython, ptr16, ptr32
+    from plainviper import const, micropython, ptr16, ptr32
 
-_SUM = 9  # words a phase in `sums`: four limbs (15, 30, 30, 31 bits, lowest first) in, four out, frames missing
-_FRACTION = 96  # bits of a register behind the Wh
+# words a phase in `sums`: four limbs (15, 30, 30, 31 bits, lowest first) in, four out, frames missing
+_SUM = const(9)
+_FRACTION = const(96)  # bits of a register behind the Wh
 
 
 @micropython.viper

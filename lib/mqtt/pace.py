@@ -1,7 +1,12 @@
 """A token bucket: how fast what waited may follow what is fresh."""
 
-_LONGEST_MS = 1000  # of a pause that counts at all
-_BURST_MS = 100  # a pause earns no more than this
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_LONGEST_MS = const(1000)  # of a pause that counts at all
+_BURST_MS = const(100)  # a pause earns no more than this
 
 
 class Pace:

@@ -2,12 +2,13 @@
 
 try:
     import micropython
+    from micropython import const
 except ImportError:  # CPython: the same source as plain Python
-    from plainviper import micropython, ptr8
+    from plainviper import const, micropython, ptr8
 
-_HEAD = 4  # first byte and up to three of remaining length
-_MOST = 0xFFFF  # bytes of payload
-_TOPIC_MOST = 1024
+_HEAD = const(4)  # first byte and up to three of remaining length
+_MOST = const(0xFFFF)  # bytes of payload
+_TOPIC_MOST = const(1024)
 
 
 @micropython.viper

@@ -1,9 +1,14 @@
 """When to try the broker again."""
 
-_BASE_MS = 700
-_PATIENCE_MS = 600000  # a network that is away for longer is asked less and less often
-_CAP_MS = 120000
-_STABLE_MS = 10000  # a connection that lived this long makes the broker trusted again
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_BASE_MS = const(700)
+_PATIENCE_MS = const(600000)  # a network that is away for longer is asked less and less often
+_CAP_MS = const(120000)
+_STABLE_MS = const(10000)  # a connection that lived this long makes the broker trusted again
 
 
 class Retry:

@@ -4,13 +4,14 @@ import array
 
 try:
     import micropython
+    from micropython import const
 except ImportError:  # CPython: the same source as plain Python
-    from plainviper import micropython, ptr16
+    from plainviper import const, micropython, ptr16
 
 FREE = -1  # in place of a sequence number: no record. No negative one is sent again after a reconnection
 
-_SPARE = 8  # places beyond the window, for what is said besides records
-_GREETING = 4  # of them, for the begin of a connection
+_SPARE = const(8)  # places beyond the window, for what is said besides records
+_GREETING = const(4)  # of them, for the begin of a connection
 
 
 @micropython.viper

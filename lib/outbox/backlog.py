@@ -5,12 +5,20 @@ from outbox.durable import RECORD_MOST
 from outbox.reader import LEAD, Reader
 from outbox.record import BLOCK_HEAD, CONFIG, EVENT, FRAME, METER, RECORD, UNTIMED, get_u32, shift
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 IN_FLIGHT = 4  # messages
-_TOKEN_LAST = -(1 << 20)
-_PREFIX = 4  # bytes of boot in front of an UNTIMED message
-_ENTRY = 10  # bytes in front of each of its frames
-_PASSED, _TAKEN, _AGAIN, _STOP = range(4)
-_MSG_TQ = 10  # byte of a frame whose low 4 bits are F while the time is not known (Table 6)
+_TOKEN_LAST = const(-(1 << 20))
+_PREFIX = const(4)  # bytes of boot in front of an UNTIMED message
+_ENTRY = const(10)  # bytes in front of each of its frames
+_PASSED = const(0)
+_TAKEN = const(1)
+_AGAIN = const(2)
+_STOP = const(3)
+_MSG_TQ = const(10)  # byte of a frame whose low 4 bits are F while the time is not known (Table 6)
 
 
 class _Flight:

@@ -5,9 +5,14 @@ from binascii import crc32
 
 from outbox.log import RANDOM_BOOT, RANDOM_CHUNK
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 _FILE = "boot"
-_OFFSETS = 8  # boots of which the offset is known
-_MARGIN = 1024  # boots and chunks that nothing on flash may tell of, when the state is lost
+_OFFSETS = const(8)  # boots of which the offset is known
+_MARGIN = const(1024)  # boots and chunks that nothing on flash may tell of, when the state is lost
 
 
 class Boots:

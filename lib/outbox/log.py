@@ -3,12 +3,17 @@
 from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, HEAD, RECORD, TICKS, get_u32, is_head
 from outbox.tally import Tally
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 # Where the blocks of a file begin. littlefs keeps ctz(i) + 1 pointers of 4 bytes in front of block i >= 1 of a
 # file; so laid out, each of ours is one of its own, and writing it costs one erase.
 STARTS = (0, 4096, 8188, 12276, 16368, 20452, 24544, 28632, 32724)
 
 _AGAIN_MOST = 4  # times that a segment is taken back without getting on: then a backlog shrinks all the same
-_NUMBER_MOST = 0xF0000000  # a file with a higher one is not ours
+_NUMBER_MOST = const(0xF0000000)  # a file with a higher one is not ours
 
 RANDOM_BOOT = 1 << 29  # boots and chunks from here on were drawn by lot: see boots.py
 RANDOM_CHUNK = 1 << 27

@@ -7,9 +7,14 @@ from outbox.store import Store
 from outbox.tally import Tally
 from outbox.thinning import Thinning
 
-_ACKED_UNIT = 8  # when records were acknowledged is kept in units of 2**8 ms, from a `tend` up to an erase ago
-_NO_COPIES = 500  # from this stage of thinning on, 7/8 full, no copy takes room of what no broker has
-_BATCH = 8  # records that one `tend` moves at most
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_ACKED_UNIT = const(8)  # when records were acknowledged is kept in units of 2**8 ms, from a `tend` to an erase ago
+_NO_COPIES = const(500)  # from this stage of thinning on, 7/8 full, no copy takes room of what no broker has
+_BATCH = const(8)  # records that one `tend` moves at most
 
 
 class Outbox:

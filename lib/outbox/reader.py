@@ -3,11 +3,16 @@
 from outbox.log import STARTS, block_of
 from outbox.record import BLOCK_HEAD, CONTEXT, HEAD, RECORD, crc, find, get_u32, is_head
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 LEAD = 4  # bytes in front of the first record in the buffer: what is made of it there may be longer by so much
 _KINDS = (1, 2, 3, 4, 5, HEAD)
-_TRIES = 3  # at a place that cannot be read
-_READS = 8  # in one go: each may take a millisecond of the flash
-_PROBES = 4  # other blocks that are tried at once
+_TRIES = const(3)  # at a place that cannot be read
+_READS = const(8)  # in one go: each may take a millisecond of the flash
+_PROBES = const(4)  # other blocks that are tried at once
 
 
 class Reader:

@@ -41,6 +41,7 @@ def _table():
 
 
 _TABLE = _table()
+del _table
 
 
 @micropython.viper

@@ -2,11 +2,18 @@
 
 from outbox.record import TICKS
 
-_ENOSPC = 28
-_RETRY_MS = 10000  # after a failure
-_GIVEN_MOST = 2  # segments given up for a full file system; if that is of no use
-_PATIENCE = 6  # another after so many failures, the next after twice as many, and so on
-_WRITE, _STATE, _TIDY = range(3)  # what may fail: one does not hold up another
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_ENOSPC = const(28)
+_RETRY_MS = const(10000)  # after a failure
+_GIVEN_MOST = const(2)  # segments given up for a full file system; if that is of no use
+_PATIENCE = const(6)  # another after so many failures, the next after twice as many, and so on
+_WRITE = const(0)  # what may fail: one does not hold up another
+_STATE = const(1)
+_TIDY = const(2)
 
 
 class Store:

@@ -15,7 +15,12 @@ from outbox.record import (
     start,
 )
 
-_BLOCK = 4096
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_BLOCK = const(4096)
 
 
 class StreamLog(Log):

@@ -3,11 +3,17 @@
 from outbox.record import TICKS, UNTIMED
 from outbox.tally import Tally
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 # from so many 64ths full on: one record in so many
 _STAGES = ((63, 500000), (62, 50000), (60, 5000), (56, 500), (48, 50), (32, 5))
-_LIFT, _NO_LIFT = 58, 62  # 64ths from which on a trigger brings only every 5th record, and none
+_LIFT = const(58)  # 64ths from which on a trigger brings only every 5th record, and none
+_NO_LIFT = const(62)
 _HALF = (TICKS + 1) >> 1
-_NEWS_MOST = 8
+_NEWS_MOST = const(8)
 
 
 class Thinning:

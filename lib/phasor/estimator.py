@@ -5,10 +5,33 @@ import math
 
 from phasor import kernel
 
-_NS = 1000000000
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_NS = const(1000000000)
 _CORDIC_GAIN = 1.6467602581210656
-_TURN = 0x3FFFFFFF  # a turn less one: 2^30 itself is not a small integer on 32 bits
-_FAR = 1 << 29  # a place in the samples that is not there yet
+_TURN = const(0x3FFFFFFF)  # a turn less one: 2^30 itself is not a small integer on 32 bits
+_FAR = const(1 << 29)  # a place in the samples that is not there yet
+
+# Places of the parameters in `par` of kernel.estimate; all are >= 0, because a 64-bit port loads 32 bits unsigned.
+_CHANNELS = const(0)  # values per sample in the history
+_TAPS = const(1)  # taps to each side of the centre
+_HALF = const(2)  # samples from the centre to each of the outer estimates: half a nominal cycle
+_CENTRE = const(3)  # place of the centre sample's first value in the history
+_SHIFT = const(4)  # bits every product of the FIR gives up, so that no input can overflow its sum
+_GAIN = const(5)  # CORDIC output to rms counts * 2^14, in 2^-30
+_ADVANCE = const(6)  # nominal advance over _HALF samples, in 2^-30 turn
+_ADDED = const(7)  # to the angle: nominal advance from the centre to the grid, less the UTC reference
+_TAU = const(8)  # (grid - centre) / (2 * _HALF samples) * 2^19, offset by 2^19
+_FREQUENCY = const(9)  # deviation over 2 * _HALF samples to uHz, in 2^-30
+_ROCOF = const(10)  # difference of the two halves' deviations to mHz/s, in 2^-30
+_DROOP = const(11)  # pi^2 / 3 * (deviation / f0 over deviation in turns)^2, in 2^-10
+_FLOOR = const(12)  # least magnitude, in rms counts * 2^14, that has an angle
+_SIZE = const(13)
+# Then two words a channel, for one that is sampled later than the stamp says: nominal advance in that time
+# (2^-30 turn), and the time / (2 * _HALF samples) * 2^19.
 
 
 class Estimator:
@@ -63,10 +86,10 @@ class Estimator:
         self._next_sec = None
         self._next_frame = 0
         self._design(cycle)
-        self._par[kernel.FLOOR] = floor << 14
+        self._par[_FLOOR] = floor << 14
         for i, delay_ns in enumerate(delays_ns):
-            self._par[kernel.SIZE + 2 * i] = round(f0_hz * delay_ns / 1e9 * (1 << 30))
-            self._par[kernel.SIZE + 2 * i + 1] = round(fs_hz * delay_ns / 1e9 / (2 * half) * (1 << 19))
+            self._par[_SIZE + 2 * i] = round(f0_hz * delay_ns / 1e9 * (1 << 30))
+            self._par[_SIZE + 2 * i + 1] = round(fs_hz * delay_ns / 1e9 / (2 * half) * (1 << 19))
         self._to_rectangular = None
         if rectangular:
             from phasor.rectangular import to_rectangular
@@ -87,16 +110,16 @@ class Estimator:
         shift = 0
         while total > 1 << (15 + shift):
             shift += 1
-        self._par = par = array.array("i", bytes(4 * (kernel.SIZE + 2 * self._channels)))
-        par[kernel.CHANNELS] = self._channels
-        par[kernel.TAPS] = taps
-        par[kernel.HALF] = half
-        par[kernel.SHIFT] = shift
-        par[kernel.GAIN] = round(math.sqrt(2) * (1 << (14 + shift)) / total / _CORDIC_GAIN * (1 << 30))
-        par[kernel.ADVANCE] = round(half / cycle * (1 << 30)) & _TURN
-        par[kernel.FREQUENCY] = round(self._fs / (2 * half) * 1e6)
-        par[kernel.ROCOF] = round((self._fs / half) ** 2 * 1e3)
-        par[kernel.DROOP] = round(math.pi**2 / 3 * (cycle / (2 * half)) ** 2 * 1024)
+        self._par = par = array.array("i", bytes(4 * (_SIZE + 2 * self._channels)))
+        par[_CHANNELS] = self._channels
+        par[_TAPS] = taps
+        par[_HALF] = half
+        par[_SHIFT] = shift
+        par[_GAIN] = round(math.sqrt(2) * (1 << (14 + shift)) / total / _CORDIC_GAIN * (1 << 30))
+        par[_ADVANCE] = round(half / cycle * (1 << 30)) & _TURN
+        par[_FREQUENCY] = round(self._fs / (2 * half) * 1e6)
+        par[_ROCOF] = round((self._fs / half) ** 2 * 1e3)
+        par[_DROOP] = round(math.pi**2 / 3 * (cycle / (2 * half)) ** 2 * 1024)
 
     def push(self, block, n, sec, ns):
         """Take `n` samples per channel, array('h') interleaved, the first at `sec` + `ns`."""
@@ -159,9 +182,9 @@ class Estimator:
         par = self._par
         cycles = self._f0 * frame % self._rate
         reference = cycles * (_TURN // self._rate) + cycles * (_TURN % self._rate + 1) // self._rate
-        par[kernel.CENTRE] = at * self._channels
-        par[kernel.TURN] = (_mul30(self._tau << 10, self._tau_turn) - reference) & _TURN
-        par[kernel.TAU] = self._tau * 1049 // (4000 * self._half) + (1 << 19)
+        par[_CENTRE] = at * self._channels
+        par[_ADDED] = (_mul30(self._tau << 10, self._tau_turn) - reference) & _TURN
+        par[_TAU] = self._tau * 1049 // (4000 * self._half) + (1 << 19)
         kernel.estimate(self._history, self._coef, par, self._out)
         if self._to_rectangular:
             self._to_rectangular(self._out, self._channels)

@@ -12,24 +12,6 @@ ATAN = array.array("i", (
     134217728, 79233351, 41864727, 21251189, 10666833, 5338616, 2669960, 1335061, 667541, 333772, 166886, 83443,
     41722, 20861, 10430, 5215, 2608, 1304, 652, 326, 163, 81, 41, 20))  # fmt: skip
 
-# Places of the parameters in `par`; all are >= 0, because a 64-bit port loads 32 bits unsigned.
-CHANNELS = 0  # values per sample in the history
-TAPS = 1  # taps to each side of the centre
-HALF = 2  # samples from the centre to each of the outer estimates: half a nominal cycle
-CENTRE = 3  # place of the centre sample's first value in the history
-SHIFT = 4  # bits every product of the FIR gives up, so that no input can overflow its sum
-GAIN = 5  # CORDIC output to rms counts * 2^14, in 2^-30
-ADVANCE = 6  # nominal advance over HALF samples, in 2^-30 turn
-TURN = 7  # added to the angle: nominal advance from the centre to the grid, less the UTC reference
-TAU = 8  # (grid - centre) / (2 * HALF samples) * 2^19, offset by 2^19
-FREQUENCY = 9  # deviation over 2 * HALF samples to uHz, in 2^-30
-ROCOF = 10  # difference of the two halves' deviations to mHz/s, in 2^-30
-DROOP = 11  # pi^2 / 3 * (deviation / f0 over deviation in turns)^2, in 2^-10
-FLOOR = 12  # least magnitude, in rms counts * 2^14, that has an angle
-SIZE = 13
-# Then two words a channel, for one that is sampled later than the stamp says: nominal advance in that time
-# (2^-30 turn), and the time / (2 * HALF samples) * 2^19.
-
 ABSENT = -0x3FFFFFFF  # in place of a value that could not be measured
 
 
@@ -49,7 +31,8 @@ def slide(history: ptr16, first: int, count: int):
 
 @micropython.viper
 def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
-    """Write magnitude, angle, deviation and ROCOF of every channel to `out`; units as in Estimator.
+    """Write magnitude, angle, deviation and ROCOF of every channel to `out`; units as in Estimator, `par` as laid
+    out there.
 
     Each channel is estimated at the centre and half a nominal cycle to each side: the image that the window
     lets through at twice the frequency then falls out of frequency and ROCOF. `a * b >> 30` is made of

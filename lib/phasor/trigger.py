@@ -2,10 +2,18 @@
 
 from phasor.kernel import ABSENT
 
-_TRIGGER = 0x0800  # STAT bit 11
-_LOW, _HIGH, _FREQUENCY, _ROCOF = range(4)
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_TRIGGER = const(0x0800)  # STAT bit 11
+_LOW = const(0)
+_HIGH = const(1)
+_FREQUENCY = const(2)
+_ROCOF = const(3)
 _REASONS = b"\x01\x02\x04\x05"  # STAT bits 3-0: magnitude low, high, frequency high or low, df/dt high
-_NEVER = 0x3FFFFFFF  # more than any value
+_NEVER = const(0x3FFFFFFF)  # more than any value
 
 
 class Trigger:

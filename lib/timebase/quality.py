@@ -1,7 +1,12 @@
 """Time quality as C37.118.2 says it: MSG_TQ (Table 3) and the STAT bits of time (Table 6)."""
 
-_SYNC_LOST = 0x2000  # STAT bit 13: set whenever MSG_TQ is not 0
-_WORST = 10000000  # us: MSG_TQ B
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_SYNC_LOST = const(0x2000)  # STAT bit 13: set whenever MSG_TQ is not 0
+_WORST = const(10000000)  # us: MSG_TQ B
 
 
 def quality(error_us):

@@ -5,37 +5,17 @@ Angles are turns times 2^30. Sines have 24 bits after the point, amplitudes 4 bi
 The state's words are never negative: a 32-bit load is unsigned on a 64-bit port.
 """
 
-import math
-from array import array
-
 try:
     import micropython
-    from micropython import const
 except ImportError:  # CPython: the same source as plain Python
     from plainviper import micropython, ptr16, ptr32
 
-    def const(value):
-        return value
-
-
-# Words of the state; the kernels below use the numbers.
-PHASE, STEP, DSTEP = const(0), const(2), const(4)  # two words each, high and low 30 bits of a turn
-MOD, MOD_STEP = const(6), const(8)  # the same for the modulating wave
-KX_Q19, KA_Q22 = const(10), const(11)  # amplitude and phase modulation; KA in turns
-OFFSET = const(12)  # of all angles, by steps
-CHANNELS, HARMONICS = const(13), const(14)
-AT = const(15)  # first sample of the block to write
-COUNT = const(16)  # samples that advance() has made
-NOISE, NOISE_SHIFT = const(17), const(18)
-SEEDS = const(19)  # three words
-HEAD = const(22)  # then each channel's amplitude and angle, then each harmonic's order, Q18 fraction, angle
-
-NOISE_RMS = 9342.1  # of the combined generator: 32362 values, equally likely
-
-
-def quarter_wave():
-    """sin of 0..90 degrees in 512 steps, times 2^24 (and one guard word): linear between, error < 1.2e-6."""
-    return array("i", [round(math.sin(i * math.pi / 1024) * 16777216) for i in range(513)] + [16777216])
+# Words of the state:
+#   0 phase, 2 step, 4 change of the step: two words each, high and low 30 bits of a turn
+#   6 phase and 8 step of the modulating wave, the same; 10, 11: amplitude (Q19) and phase modulation (Q22, turns)
+#   12 offset of all angles, by steps; 13 channels; 14 harmonics; 15 first sample of the block to write
+#   16 samples that advance() has made; 17, 18 noise and its shift; 19 three seeds of it
+#   22 each channel's amplitude and angle, then each harmonic's order, Q18 fraction, angle
 
 
 @micropython.viper

@@ -3,15 +3,31 @@
 import math
 from array import array
 
-from waveform import kernels as w
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
 
-_LIMIT = 1 << 30
-_NANO = 1_000_000_000
+_LIMIT = const(1 << 30)
+_NANO = const(1_000_000_000)
 _MAX_KA_TURNS = 0.12  # 0.75 rad
+
+# Words of the state that are set here; waveform.kernels has them all.
+_MOD_STEP = const(8)
+_KX_Q19 = const(10)
+_KA_Q22 = const(11)
+_CHANNELS = const(13)
+_HARMONICS = const(14)
+_NOISE = const(17)
+_NOISE_SHIFT = const(18)
+_SEEDS = const(19)
+_HEAD = const(22)
+
+_NOISE_RMS = 9342.1  # of the combined generator: 32362 values, equally likely
 
 
 def plan(full):
-    """(channels, the first state, rows) of the settings of a grid (waveform.grid); ValueError.
+    """(channels, the first state, rows, sine table) of the settings of a grid (waveform.grid); ValueError.
 
     channels: dicts of name, kind, phase and scale. A row replaces a part of the state from one sample on, at each
     corner of the frequency's line and each step: sample, angle offset, step and its change (two words each), then
@@ -32,7 +48,12 @@ def plan(full):
     if not (0 <= kx < 1 and 0 <= ka / (2 * math.pi) <= _MAX_KA_TURNS):
         raise ValueError("modulation: kx 0 to below 1, ka 0 to 0.75 rad")
     peak = 1.0 + sum([fraction for _, fraction, _ in full["harmonics"]])
-    return channels, _first(full, angles), _rows(full, amplitudes, (1 + kx) * peak)
+    return channels, _first(full, angles), _rows(full, amplitudes, (1 + kx) * peak), _quarter_wave()
+
+
+def _quarter_wave():
+    """sin of 0..90 degrees in 512 steps, times 2^24 (and one guard word): linear between, error < 1.2e-6."""
+    return array("i", [round(math.sin(i * math.pi / 1024) * 16777216) for i in range(513)] + [16777216])
 
 
 def _turns(value):
@@ -43,11 +64,11 @@ def _turns(value):
 def _first(full, angles):
     """The state before the first sample; amplitudes and frequency come with the first row."""
     kx, ka, fm = full["modulation"] or (0, 0, 0)
-    state = array("i", [0] * w.HEAD)
-    _put(state, w.MOD_STEP, (round(fm * _NANO) << 60) // (_NANO * full["fs_hz"]))
-    state[w.KX_Q19] = min(round(kx * 524288), 524287)
-    state[w.KA_Q22] = round(ka / (2 * math.pi) * 4194304)
-    state[w.CHANNELS], state[w.HARMONICS] = len(angles), len(full["harmonics"])
+    state = array("i", [0] * _HEAD)
+    _put(state, _MOD_STEP, (round(fm * _NANO) << 60) // (_NANO * full["fs_hz"]))
+    state[_KX_Q19] = min(round(kx * 524288), 524287)
+    state[_KA_Q22] = round(ka / (2 * math.pi) * 4194304)
+    state[_CHANNELS], state[_HARMONICS] = len(angles), len(full["harmonics"])
     _noise(state, full["noise_counts"], full["seed"])
     for angle in angles:
         state.extend(array("i", [0, _turns(angle)]))
@@ -59,15 +80,15 @@ def _first(full, angles):
 
 
 def _noise(state, rms, seed):
-    factor, shift = rms * 256 / w.NOISE_RMS, 0
+    factor, shift = rms * 256 / _NOISE_RMS, 0
     while 0 < factor < 16384 and shift < 24:
         factor *= 2
         shift += 1
     if factor >= 32768:
-        raise ValueError("noise_counts: at most %d" % (32767 * w.NOISE_RMS / 256))
-    state[w.NOISE], state[w.NOISE_SHIFT] = round(factor), shift
+        raise ValueError("noise_counts: at most %d" % (32767 * _NOISE_RMS / 256))
+    state[_NOISE], state[_NOISE_SHIFT] = round(factor), shift
     for i in range(3):
-        state[w.SEEDS + i] = 1 + (seed * (i + 1)) % 31656
+        state[_SEEDS + i] = 1 + (seed * (i + 1)) % 31656
 
 
 def _rows(full, amplitudes, swell):
