@@ -13,7 +13,8 @@ class Unreachable(OSError):
 
 
 class Dial:
-    """net: `connect(host, port)` gives a non-blocking socket that is on its way.
+    """net: `look_up(host, now_ms)` gives an address, None while it is asked for; `connect(address, port)` a socket
+    that does not block and is on its way.
 
     `open` begins, `step(now_ms)` gives the first socket that arrived, or None; both raise Unreachable.
     `close` ends what is still on its way. `tried_ms`: when the latest try began.
@@ -23,21 +24,32 @@ class Dial:
         self._net = net
         self._socks = []
         self._began_ms = self.tried_ms = 0
+        self._address = None
 
     def open(self, host, port, now):
-        self._to = (host, port)
+        self._host = host
+        self._port = port
+        self._address = None
         self._began_ms = now
         self._poller = select.poll()
         self._try(now)
 
     def _try(self, now):
         self.tried_ms = now
+        if not self._address:
+            try:
+                self._address = self._net.look_up(self._host, now)
+            except OSError as e:
+                raise Unreachable(e)
+            if not self._address:
+                return
+            self._began_ms = now
         if len(self._socks) == _TRIES:
             sock = self._socks.pop(0)
             self._poller.unregister(sock)
             sock.close()
         try:
-            sock = self._net.connect(*self._to)
+            sock = self._net.connect(self._address, self._port)
         except OSError as e:
             raise Unreachable(e)
         self._socks.append(sock)
@@ -54,9 +66,9 @@ class Dial:
             self._socks.remove(sock)
             self.close()
             return sock
-        if ticks_diff(now, self._began_ms) > _TIMEOUT_MS:
+        if self._address and ticks_diff(now, self._began_ms) > _TIMEOUT_MS:
             raise Unreachable("no answer within %d ms" % _TIMEOUT_MS)
-        if ticks_diff(now, self.tried_ms) > _TRY_MS:
+        if not self._address or ticks_diff(now, self.tried_ms) > _TRY_MS:
             self._try(now)
 
     def close(self):

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -19,7 +21,7 @@ class Authority:
     """An EC P-256 CA in `folder`: `pem` and `der` are its certificate's paths."""
 
     def __init__(self, folder, name):
-        self._folder, self._name = folder, name
+        self.folder, self._name = folder, name
         self._key = ec.generate_private_key(ec.SECP256R1())
         subject = named(name)
         self._cert = certificate(subject, subject, self._key.public_key(), self._key, authority=True)
@@ -29,9 +31,8 @@ class Authority:
 
     def issue(self, host, days=30):
         """mosquitto's listener lines with a certificate for `host` that ends in `days`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        cert = certificate(named(host), self._cert.subject, key.public_key(), self._key, host=host, days=days)
-        cert_path, key_path = self._folder / f"{host}.crt", self._folder / f"{host}.key"
+        key, cert = self._sign(host, host, days)
+        cert_path, key_path = self.folder / f"{host}.crt", self.folder / f"{host}.key"
         cert_path.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
         key_path.write_bytes(
             key.private_bytes(
@@ -41,6 +42,19 @@ class Authority:
             )
         )
         return [f"cafile {self.pem}", f"certfile {cert_path}", f"keyfile {key_path}"]
+
+    def _sign(self, name, host=None, days=30):
+        key = ec.generate_private_key(ec.SECP256R1())
+        return key, certificate(named(name), self._cert.subject, key.public_key(), self._key, host=host, days=days)
+
+    def client(self, name, form=serialization.PrivateFormat.PKCS8):
+        """A node's broker.certificate and broker.key, as DER."""
+        key, cert = self._sign(name)
+        paths = {"certificate": self.folder / f"{name}.cert.der", "key": self.folder / f"{name}.key.der"}
+        paths["certificate"].write_bytes(cert.public_bytes(serialization.Encoding.DER))
+        plain = serialization.NoEncryption()
+        paths["key"].write_bytes(key.private_bytes(serialization.Encoding.DER, form, plain))
+        return {which: str(path) for which, path in paths.items()}
 
 
 def named(text):
@@ -64,8 +78,10 @@ def certificate(subject, issuer, public_key, key, authority=False, host=None, da
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path, "authority")
+def authority():
+    """In a folder with a short name: MicroPython's unix port takes no argument beyond 255 bytes."""
+    with tempfile.TemporaryDirectory(prefix="g") as folder:
+        yield Authority(Path(folder), "authority")
 
 
 @pytest.mark.parametrize("form", ["pem", "der"])
@@ -109,8 +125,63 @@ def test_refused(mpy, mosquitto_factory, authority, tmp_path, what, words):
 def test_a_ca_that_is_none_is_said_at_the_start(mpy, tmp_path):
     (tmp_path / "broken.pem").write_text("this is no certificate")
     for name, words in (("absent.pem", "cannot be read"), ("broken.pem", "holds no certificate")):
-        done = mpy("-c", "from boards.unix.network import Network; Network('%s')" % (tmp_path / name))
+        broker = {"ca": str(tmp_path / name), "certificate": "", "key": ""}
+        done = mpy("-c", f"from boards.unix.network import Network; Network({broker})")
         assert f"ValueError: broker.ca: {tmp_path / name} {words}" in done.stderr
+
+
+MUTUAL = ["require_certificate true", "use_identity_as_username true"]
+
+
+@pytest.mark.parametrize(
+    "form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
+)
+def test_a_node_shows_its_certificate(mpy, mosquitto_factory, authority, form):
+    broker = mosquitto_factory(listener_lines=authority.issue("localhost") + MUTUAL)
+    files = authority.client("m765", form)
+    with NodeProcess(mpy, host="localhost", port=broker.port, ca=str(authority.der), records=200, **files) as node:
+        report = node.report()
+    print(mpy.name, "longest step", report["longest_step_us"], "us")
+    assert report["acknowledged"] == 202 and report["connections"] == 1 and not report["last_error"]
+    assert "u'm765'" in broker.log.read_text(), "known by its certificate"
+
+
+@pytest.mark.parametrize("what", ["none", "a stranger's", "another's key"])
+def test_a_wrong_certificate_is_refused(mpy, mosquitto_factory, authority, what):
+    """Not connected, said why, tried again, and still alive at the end."""
+    broker = mosquitto_factory(listener_lines=authority.issue("localhost") + MUTUAL)
+    files = {}
+    if what == "a stranger's":
+        files = Authority(authority.folder, "stranger").client("m765")
+    elif what == "another's key":
+        files = authority.client("m765")
+        files["key"] = authority.client("m766")["key"]
+    options = {"host": "localhost", "port": broker.port, "ca": str(authority.der), "records": 10, "limit_s": 1}
+    with NodeProcess(mpy, **options, **files) as node:
+        report = node.report()
+    print(mpy.name, what, "->", report["last_error"])
+    assert report["connections"] == 0 and report["waiting"] == 10 and report["dropped"] == 0
+    assert report["last_error"] and node.said("next try in")
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"key": "broken"}, "broker.key: {broken} holds none"),
+        ({"certificate": "broken"}, "broker.certificate: {broken} holds none"),
+        ({"key": "absent"}, "broker.key: {absent} cannot be read"),
+        ({"certificate": "absent"}, "broker.certificate: {absent} cannot be read"),
+        ({"key": ""}, "broker.key: (none is given) cannot be read"),
+        ({"certificate": ""}, "broker.certificate: (none is given) cannot be read"),
+    ],
+)
+def test_what_is_no_key_is_said_at_the_start(mpy, authority, tmp_path, changed, words):
+    paths = {"broken": tmp_path / "broken.der", "absent": tmp_path / "absent.der"}
+    paths["broken"].write_bytes(b"0\x82\x01\x00 this is none")
+    broker = {"ca": str(authority.der), **authority.client("m765")}
+    broker.update({which: str(paths.get(value, value)) for which, value in changed.items()})
+    done = mpy("-c", f"from boards.unix.network import Network; Network({broker})")
+    assert "ValueError: " + words.format(**paths) in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("name, connections", [("localhost", 30), ("elsewhere", 0)])

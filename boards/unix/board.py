@@ -36,7 +36,7 @@ class Board:
     def open(self, config):
         """config: a checked configuration (settings.schema). ValueError or OSError for what cannot be."""
         self.clock = Clock(config["clock"])
-        self.network = Network(config["broker"]["ca"])
+        self.network = Network(config["broker"])
         self.storage, self.storage_error = _storage(config["outbox"])
         kind = config["source"]["kind"]
         if kind == "adc":

@@ -30,6 +30,9 @@ class Status:
 class Network:
     """As the unix board's, without looking for TLS."""
 
+    def look_up(self, host, now):
+        return host
+
     def connect(self, host, port):
         sock = socket.socket()
         sock.setsockopt(6, 1, 1)

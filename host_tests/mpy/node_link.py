@@ -28,6 +28,8 @@ DEFAULTS = {
     "user": "",
     "password": "",
     "ca": "",
+    "certificate": "",
+    "key": "",
     "id": "node",
     "keepalive_s": 10,
     "window": 32,
@@ -57,7 +59,7 @@ class Status:
 def build(options, log):
     """The Link as firmware/main.py wires them."""
 
-    network = Network(options["ca"])
+    network = Network(options)
     place = "test/" + options["id"]
     session = Session(
         options["id"].encode(),

@@ -1,0 +1,32 @@
+"""The TLS of a node: whom it trusts, and how it shows who it is. Needed once, at the start."""
+
+import tls
+
+
+def trusting(broker):
+    """A TLS context that accepts what broker.ca has signed, and with broker.certificate shows it; all of them are
+    paths. ValueError names the one that is wrong."""
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED
+    authority = _read(broker, "ca")
+    try:
+        context.load_verify_locations(authority)
+    except ValueError as e:
+        raise ValueError("broker.ca: %s holds no certificate: %s" % (broker["ca"], e))
+    if broker["certificate"] or broker["key"]:
+        certificate, key = _read(broker, "certificate"), _read(broker, "key")
+        try:
+            context.load_cert_chain(certificate, key)
+        except ValueError as e:
+            wrong = "certificate" if "cert" in str(e) else "key"
+            raise ValueError("broker.%s: %s holds none: %s" % (wrong, broker[wrong], e))
+    return context
+
+
+def _read(broker, which):
+    path = broker[which]
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise ValueError("broker.%s: %s cannot be read: %s" % (which, path or "(none is given)", e))
