@@ -91,5 +91,5 @@ class Micro:
 def _set_rtc(soc):
     """The chip's own clock, by which certificates are judged."""
     since = 946684800 if time.gmtime(0)[0] == 2000 else 0  # the port's epoch
-    year, month, day, hour, minute, second, weekday, _ = time.gmtime(soc - since)
-    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+    now = time.gmtime(soc - since)
+    machine.RTC().datetime(now[:3] + (now[6],) + now[3:6] + (0,))

@@ -3,6 +3,7 @@
 import sys
 
 import machine
+from micropython import const
 
 import esp32
 from boards.micro import Micro
@@ -12,7 +13,8 @@ from boards.once import once
 _S3 = "ESP32S3" in sys.implementation._machine
 _PINS, _LED = (tuple(range(1, 11)), None) if _S3 else ((32, 33, 34, 35, 36, 39), 2)
 _MINE = b"GM"  # of the RTC memory: this, the note (2 bytes), 1 while restart() is under way
-_FEED_MS = 1000
+_FEED_MS = const(1000)
+_MOST = const(1984)  # bytes of a value in NVS
 
 
 class Board(Micro):
@@ -81,10 +83,8 @@ class _Watchdog:
 class _Vault:
     """NVS has a partition of its own, which outlives the file system."""
 
-    _MOST = 1984  # bytes of a value
-
     def get(self, name):
-        buf = bytearray(self._MOST)
+        buf = bytearray(_MOST)
         try:
             n = esp32.NVS("gridmote").get_blob(name, buf)
         except OSError:
@@ -92,8 +92,8 @@ class _Vault:
         return bytes(buf[:n])
 
     def put(self, name, data):
-        if len(data) > self._MOST:
-            raise ValueError("%s: %d bytes, at most %d" % (name, len(data), self._MOST))
+        if len(data) > _MOST:
+            raise ValueError("%s: %d bytes, at most %d" % (name, len(data), _MOST))
         nvs = esp32.NVS("gridmote")
         nvs.set_blob(name, data)
         nvs.commit()

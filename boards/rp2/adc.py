@@ -13,13 +13,19 @@ from uctypes import addressof
 
 import rp2
 
-_CS, _FCS, _FIFO, _DIV = 0, 8, 12, 16  # registers of the ADC (4.9.6)
-_SET, _CLEAR = 0x2000, 0x3000  # aliases of registers that set or clear bits (2.1.2)
-_EN, _START_MANY = 1, 8  # in CS
-_FIFO_ON = 1 | 8 | 0xC00 | 1 << 24  # in FCS: EN, DREQ_EN, clear OVER and UNDER, THRESH 1
-_FAULT = 0xC00  # in FCS: OVER, UNDER
-_WRITE_ADDR_TRIG = 11  # AL2_WRITE_ADDR_TRIG among the words of a DMA channel (2.5.7)
-_HALFWORD = 1  # DATA_SIZE
+# registers of the ADC (4.9.6), and their aliases that set or clear bits (2.1.2)
+_CS = const(0)
+_FCS = const(8)
+_FIFO = const(12)
+_DIV = const(16)
+_SET = const(0x2000)
+_CLEAR = const(0x3000)
+_EN = const(1)  # in CS, and in FCS
+_START_MANY = const(8)  # in CS
+_FIFO_ON = const(0x1000C09)  # in FCS: EN, DREQ_EN, clear OVER and UNDER, THRESH 1
+_FAULT = const(0xC00)  # in FCS: OVER, UNDER
+_WRITE_ADDR_TRIG = const(11)  # AL2_WRITE_ADDR_TRIG among the words of a DMA channel (2.5.7)
+_HALFWORD = const(1)  # DATA_SIZE
 
 
 class Sampler:

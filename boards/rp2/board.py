@@ -3,22 +3,25 @@
 import sys
 
 import machine
+from micropython import const
 
 from boards.micro import Micro
 from boards.once import once
 
 if "RP2350" in sys.implementation._machine:
-    _WATCHDOG, _RESET, _RUN = 0x400D8000, 0x4010002C, 1 << 18  # POWMAN CHIP_RESET, HAD_RUN_LOW
-    _ADC, _DREQ_ADC = 0x400A0000, 48
+    _WATCHDOG, _ADC, _DREQ_ADC = 0x400D8000, 0x400A0000, 48
+    _RESET, _POWER, _RUN = 0x4010002C, 3 << 16, 1 << 18  # POWMAN CHIP_RESET: HAD_POR and HAD_BOR, HAD_RUN_LOW
 else:
-    _WATCHDOG, _RESET, _RUN = 0x40058000, 0x40064008, 1 << 16  # CHIP_RESET, HAD_RUN
-    _ADC, _DREQ_ADC = 0x4004C000, 36
+    _WATCHDOG, _ADC, _DREQ_ADC = 0x40058000, 0x4004C000, 36
+    _RESET, _POWER, _RUN = 0x40064008, 1 << 8, 1 << 16  # CHIP_RESET: HAD_POR, HAD_RUN
 _REASON = _WATCHDOG + 8  # 1: it ran out, 2: forced, as machine.reset() does, 0: reset of the whole chip
 _SCRATCH0 = _WATCHDOG + 12  # 0 to 3 are free, 4 to 7 the boot ROM's; all survive what is no reset of the chip
-_CTRL_CLEAR, _ENABLE = _WATCHDOG + 0x3000, 1 << 30
-_MINE = 0x474D0000  # of scratch 0, beside the note
+_CTRL_CLEAR = _WATCHDOG + 0x3000
+_ENABLE = const(1 << 30)
+_MINE = const(0x474D0000)  # of scratch 0, beside the note
 # INTERP0_BASE2 of SIO: nobody uses it, every reset but a soft one zeroes it
-_RUNNING, _YES = 0xD0000090, 0x474D
+_RUNNING = const(0xD0000090)
+_YES = const(0x474D)
 
 
 class Board(Micro):
@@ -38,7 +41,8 @@ class Board(Micro):
         elif reason:
             self.reset_cause = "watchdog"
         else:
-            self.reset_cause = "button" if mem32[_RESET] & _RUN else "power"
+            word = mem32[_RESET]
+            self.reset_cause = "power" if word & _POWER else "button" if word & _RUN else "unknown"
         mem32[_RUNNING] = _YES
 
     @property

@@ -2,7 +2,7 @@
 
 from array import array
 
-from boards.adc import plan
+from boards.once import once
 from boards.rp2.adc import Sampler
 from boards.sampled import Sampled
 
@@ -13,7 +13,7 @@ _DEFAULT_HZ = 1600
 
 def sampled(config, clock, depth_ms, base, dreq):
     """The Sampled of a checked configuration. ValueError for a rate that the ADC does not have exactly."""
-    adc = plan(config, (26, 27, 28), _DEFAULT_HZ, depth_ms)
+    adc = once("boards.adc", "plan", config, (26, 27, 28), _DEFAULT_HZ, depth_ms)
     width = len(adc.gpios)
     if not _exact(adc.fs_hz * width):
         raise ValueError("source.adc.fs_hz: %d inputs at %d Hz are no whole division of 48 MHz / 256; try %d"

@@ -109,11 +109,11 @@ class Mem32:
             before = world.adc[register]
             world.write_adc(register, (value, before ^ value, before | value, before & ~value)[alias])
         else:
-            target = address - (alias << 12) if block == 0x40058000 else address
-            before = world.words[target]  # KeyError: a register that is none of ours
-            world.words[target] = (value, before ^ value, before | value, before & ~value)[
-                alias if block == 0x40058000 else 0
-            ]
+            if block not in (0x40058000, 0x400D8000):  # the watchdog of RP2040 and RP2350
+                alias = 0
+            before = world.words[address - (alias << 12)]  # KeyError: a register that is none of ours
+            changed = (value, before ^ value, before | value, before & ~value)[alias]
+            world.words[address - (alias << 12)] = changed
 
 
 class _Word:
@@ -239,7 +239,8 @@ class Pin:
         assert pin == "LED" or isinstance(pin, int) and 0 <= pin <= 28, pin
         assert mode == Pin.OUT
         self.pin = pin
-        world.pins[pin] = value
+        if value is not None or pin not in world.pins:
+            world.pins[pin] = value
 
     def value(self, to=None):
         if to is None:
@@ -259,7 +260,8 @@ class WDT:
     def __init__(self, *, id=0, timeout=5000):
         assert id == 0 and 1 <= timeout <= 8388, timeout
         world.watchdog = timeout
-        world.words[0x40058000] |= 1 << 30
+        if 0x40058000 in world.words:
+            world.words[0x40058000] |= 1 << 30
 
     def feed(self):
         world.fed += 1

@@ -1,0 +1,95 @@
+"""What boards/README.md promises of every board, checked on one of them."""
+
+import sys
+
+PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}
+CAUSES = ("power", "watchdog", "restart", "button", "unknown")
+
+
+def configuration(**sections):
+    from settings.schema import check
+
+    config = {
+        "id": "765",
+        "topic": PLACE,
+        "broker": {"host": "broker"},
+        "measurement": {"idcode": 765},
+        "source": {"kind": "synthetic"},
+    }
+    config.update(sections)
+    return check(config)
+
+
+def stage_one(board, name):
+    """Before any configuration."""
+    assert board.name == name
+    assert board.identity and all(c in "0123456789abcdef" for c in board.identity), board.identity
+    assert board.reset_cause in CAUSES, board.reset_cause
+    assert board.longest_watchdog_ms >= 1000 and 400 <= board.longest_block_ms < board.longest_watchdog_ms
+    assert isinstance(board.flash_kib, int) and board.flash_kib >= 0
+    assert isinstance(board.node_folder, str)
+    assert board.free_bytes() > 0
+    assert 0 <= board.note <= 65535
+    for note in (1, 65535, 258, 0):
+        board.note = note
+        assert board.note == note
+    board.led(True)
+    board.led(False)
+    board.write("a line")
+    assert board.vault is None or board.vault.get("none") is None
+    if board.vault:
+        board.vault.put("identity", b"\0\1\2")
+        assert board.vault.get("identity") == b"\0\1\2"
+    dog = board.watchdog(board.longest_watchdog_ms)
+    dog.feed()
+    dog.release()
+    dog.feed()
+    for gone in ("clock", "source", "network"):
+        assert not hasattr(board, gone), gone
+
+
+def stage_two(board, run, relays=True):
+    """After open() with the simulated grid. run(us): time goes on."""
+    clock, network, source = board.clock, board.network, board.source
+    clock.update()
+    assert clock.known in (True, False) and 0 <= clock.tq < 256 and 0 <= clock.stat < 65536
+    assert clock.stepped in (True, False)
+    sec, wait_ms = clock.next_second()
+    assert -(1 << 31) <= sec < 1 << 31 and 0 <= wait_ms <= 1001
+    for name in ("connect", "secure", "look_up", "udp", "place"):
+        assert callable(getattr(network, name))
+    station = network.station
+    for name in ("on", "join", "state", "rssi", "leave") if station else ():
+        assert callable(getattr(station, name))
+    assert (board.storage is None) == bool(board.storage_error) or not board.storage_error
+    if relays:
+        board.relay(0, True)
+        board.relay(1, False)
+    blocks(source, run, 5)
+    board.close()
+
+
+def blocks(source, run, wanted):
+    """That many blocks, one after the other, without a gap."""
+    assert source.channels and all({"name", "kind", "phase", "scale"} <= set(c) for c in source.channels)
+    before = None
+    while wanted:
+        due_ms = source.due_ms()
+        if due_ms > 0:
+            assert due_ms <= 1100
+            run(due_ms * 1000)
+            continue
+        n = source.fill()
+        assert n == source.block_samples and len(source.block) == n * len(source.channels)
+        assert 0 <= source.ns < 1000000000
+        if before:
+            step = (source.sec - before[0]) * 1000000000 + source.ns - before[1]
+            off = step - n * 1000000000 // source.fs_hz
+            assert abs(off) < 500000000 // source.fs_hz, off  # half a sample
+        before = source.sec, source.ns
+        wanted -= 1
+    assert source.lost_blocks == 0
+
+
+def loaded():
+    return [name for name in sys.modules if name.startswith("boards.")]
