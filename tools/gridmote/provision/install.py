@@ -40,7 +40,7 @@ def install(place, new, keep_good=False):
     changed = [name for name in wanted if wanted[name] != old[name]]
     if changed:
         if _boots(old) and not (keep_good and place.read(GOOD_CONFIG) is not None):
-            _replace(place, {GOOD_SECRETS: old[SECRETS] or encode({}), GOOD_CONFIG: old[CONFIG]})
+            _keep(place, old)
         for name in changed:
             place.write(name + STAGED, wanted[name])
         if len(changed) == 2 and old[CONFIG] is not None:
@@ -63,19 +63,28 @@ def _boots(old):
     return False
 
 
-def _replace(place, files):
+def _keep(place, old):
+    """The pair `old` is the last good one from now on. In the order in which firmware/lastgood.py does it, whose
+    mend() brings to an end what is interrupted."""
+    files = {GOOD_SECRETS: old[SECRETS] or encode({}), GOOD_CONFIG: old[CONFIG]}
+    if all(place.read(name) == data for name, data in files.items()):
+        return
     for name, data in files.items():
-        if place.read(name) != data:
-            place.write(name + STAGED, data)
-            place.rename(name + STAGED, name)
-    place.settle()
+        place.write(name + STAGED, data)
+    for name in files:
+        place.rename(name + STAGED, name)
+        place.settle()
 
 
 def _clear_staged(place):
-    """What an interrupted run left is of no use: this one brings everything."""
-    for name in place.names():
-        if name.endswith(STAGED):
-            place.remove(name)
+    """What an interrupted run left is of no use, since this one brings everything; but for the second half of
+    a last good pair."""
+    left = sorted(name for name in place.names() if name.endswith(STAGED))
+    if GOOD_CONFIG + STAGED in left and GOOD_SECRETS + STAGED not in left:
+        place.rename(GOOD_CONFIG + STAGED, GOOD_CONFIG)
+        left.remove(GOOD_CONFIG + STAGED)
+    for name in left:
+        place.remove(name)
 
 
 def _clear_keys(place, new):
