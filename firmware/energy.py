@@ -6,7 +6,7 @@ _FILE = "energy"
 
 
 class Energy:
-    """registers: energy.registers.Registers. storage: the board's, or None. events: Events. log: `log(text)`.
+    """registers: energy.registers.Registers. storage: the board's, or None. events: Events. log: Log.
 
     `write(reason)`: a checkpoint, then the METER record, so that a cut between them loses neither: a power cut
     costs at most what was measured since the last write.
@@ -35,7 +35,7 @@ class Energy:
             self._begin_anew(e)
 
     def _begin_anew(self, error):
-        self._log("energy: %s; the registers begin at 0" % error)
+        self._log.error("energy: %s; the registers begin at 0", error)
         self._events.event("energy", error=str(error))
 
     def write(self, reason):
@@ -46,7 +46,7 @@ class Energy:
                 self._storage.replace(_FILE, self._registers.state())
             except OSError as e:
                 if not self._failed:
-                    self._log("energy: no checkpoint: %s" % e)
+                    self._log.error("energy: no checkpoint: %s", e)
                     self._events.event("energy", error="no checkpoint: %s" % e)
                 self._failed = True
             else:

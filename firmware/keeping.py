@@ -2,13 +2,16 @@
 
 import random
 
-_DURABLE_BLOCKS = 16  # of flash, set aside for what must not be lost
-_FLASH_KIB_LEAST = 256
+from micropython import const
+
+_DURABLE_BLOCKS = const(16)  # of flash, set aside for what must not be lost
+_FLASH_KIB_LEAST = const(256)
 
 
-def keeping(config, board, frame_size, config_frame):
+def keeping(config, board, frame_size, config_frame, log, feed):
     """(Outbox, Boots) of a configuration; without storage on the board everything waits in RAM.
 
+    log: Log. feed(): the watchdog's; to read what is on flash may take seconds.
     ValueError for settings that contradict each other or the board.
     """
     settings, rate = config["outbox"], config["measurement"]["rate"]
@@ -38,10 +41,12 @@ def keeping(config, board, frame_size, config_frame):
     blocks = flash_kib // 4 - _DURABLE_BLOCKS
     try:
         stream = StreamLog(board.storage, blocks, config_frame)
+        feed()
         durable = DurableLog(board.storage, _DURABLE_BLOCKS)
     except OSError as e:
         board.storage, board.storage_error = None, "%s: %s" % (settings["folder"], e)
         stream, durable = StreamLog(None, blocks, config_frame), DurableLog(None, _DURABLE_BLOCKS)
+    feed()
     boots = Boots(board.storage, random, stream, durable)
     broker = config["broker"]
     again_ms = settings["again_s"] * 1000
@@ -52,14 +57,14 @@ def keeping(config, board, frame_size, config_frame):
     )
     payload_most = settings["backlog_bytes"]
     outbox.backlog = Backlog(durable, stream, boots, payload_most, restamper, config_frame)
-    _explain(outbox, board, held_ms, rate, again_ms)
+    _explain(outbox, board, held_ms, rate, again_ms, log)
     return outbox, boots
 
 
-def _explain(outbox, board, held_ms, rate, again_ms):
+def _explain(outbox, board, held_ms, rate, again_ms, log):
     """What the settings mean, into the log."""
     if outbox.capacity:
-        board.log(
+        log.info(
             "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
             % (
                 _span(outbox.capacity // rate),
@@ -71,13 +76,14 @@ def _explain(outbox, board, held_ms, rate, again_ms):
         )
     else:
         why = board.storage_error or "no folder"
-        board.log("outbox: RAM only, %s at %d/s: %s" % (_span(held_ms // 1000), rate, why))
+        log.info("outbox: RAM only, %s at %d/s: %s", _span(held_ms // 1000), rate, why)
     if outbox.boots.error:
-        board.log("outbox: %s" % outbox.boots.error)
+        log.error("outbox: %s", outbox.boots.error)
     if held_ms < again_ms:
-        board.log(
-            "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more"
-            % (outbox.ring.slots, held_ms)
+        log.warning(
+            "outbox: %d slots hold %d ms, less than again_s: what a broker forgets when it dies may be more",
+            outbox.ring.slots,
+            held_ms,
         )
 
 

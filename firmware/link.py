@@ -17,7 +17,7 @@ class Link:
     there at every connection. status: `packet` (a Publish) and `payload(state)` of the STATUS topic.
     command_topic: subscribed, or None. again_ms: so much of what a broker had acknowledged before the
     connection was lost is sent again, since it says PUBACK before it has saved.
-    log: `log(text)`.
+    log: Log.
 
     `pump()` does what can be done now: the meter calls it for each frame, `run()` in between.
     """
@@ -69,10 +69,13 @@ class Link:
         self._asked = False  # for STATUS, by a command
         self.unknown_commands = 0
         self.connections = 0
+        self.turns = 0  # of `run`: whoever looks sees that it goes on
+        self.served = False  # a record of this boot was acknowledged
         self.last_error = ""
 
     async def run(self):
         while True:
+            self.turns = self.turns + 1 & 0xFFFF
             wait_ms = 0 if self.pump() else self._POLL_MS
             if wait_ms and self.session.state == OPEN and self.outbox.ring.sent != self.outbox.ring.written:
                 wait_ms = self._BUSY_MS
@@ -100,6 +103,10 @@ class Link:
                 self.brokers.first()
                 self._due_ms = now
         return moved
+
+    def hurry(self):
+        """The network is back: the next try is due."""
+        self._due_ms = ticks_ms()
 
     def _doubt(self, now):
         """A silent broker may be dead, with what it had acknowledged but not saved: once that is certain, RAM holds
@@ -158,7 +165,7 @@ class Link:
         """To the log, when it is not what that broker's last trouble was."""
         broker = str(self.brokers)
         if self._told.get(broker) != text or not self.down:
-            self._log("broker %s: %s; next try in %d ms" % (broker, text, wait_ms))
+            self._log.warning("broker %s: %s; next try in %d ms", broker, text, wait_ms)
             self._told[broker] = text
         self.last_error = text
 
@@ -167,7 +174,7 @@ class Link:
         self._told.clear()
         self._retry.connected()
         self.brokers.connected(now)
-        self._log("broker %s: connected" % self.brokers)
+        self._log.info("broker %s: connected", self.brokers)
         self.connections += 1
         if self.on_connected:
             self.on_connected()
@@ -218,6 +225,9 @@ class Link:
         """The session's word that the broker has a record, or a message of several."""
         if seq >= 0:
             self.outbox.ack(seq)
+            if not self.served:
+                self.served = True
+                self._log.info("first frame acknowledged by %s", self.brokers)
         elif seq != FREE:
             self.follow.acked(seq)
 

@@ -1,17 +1,14 @@
-"""Starts a node: the one place where the application and a board meet. `main.py CONFIG.json [seconds]`."""
+"""Starts a node on a computer: `main.py CONFIG.json [seconds]`. On a board device.py does."""
 
 import gc
 
 gc.threshold(4096)  # while the program loads: its parts then lie close together, and large buffers find room
 
-import asyncio
 import json
 import sys
 
 from boards.unix.board import Board
 from firmware.modules import forget
-
-_FATE = ("what was in RAM of it is lost", "on flash, to be sent at the next start")
 
 
 def load(path):
@@ -26,11 +23,16 @@ def load(path):
 
 def start(config, board):
     """The Node of a configuration on a board. What wires it is let go again, too."""
+    from firmware.log import Log
     from firmware.wiring import build
 
-    node = build(config, board)
+    node = build(config, board, Log(board.write, config["log"]), _nothing, {"reset": board.reset_cause}, 0)
     forget("firmware.wiring")
     return node
+
+
+def _nothing():
+    pass
 
 
 def main(argv):
@@ -46,27 +48,12 @@ def main(argv):
     except (ValueError, OSError) as e:
         print("%s: %s" % (argv[1], e))
         return 1
-    gc.collect()
-    gc.threshold(-1)
-    try:
-        asyncio.run(node.run(config["status_s"], config["energy_s"], seconds))
-    except KeyboardInterrupt:  # falls on any task: none of them goes on
-        pass
-    asyncio.new_event_loop()
-    try:
-        asyncio.run(node.leave())
-    except KeyboardInterrupt:  # once more: at once, but not without a word
-        pass
-    outbox = node.link.outbox
-    saved = outbox.save()
-    said = "stopped: %d frames made, %d dropped, %d not acknowledged" % (
-        node.meter.frames,
-        outbox.dropped,
-        outbox.waiting,
-    )
-    if outbox.waiting:
-        said += " (records and earlier frames with them): " + _FATE[saved]
-    board.log(said)
+    from firmware.node import work
+
+    work(node, config["status_s"], config["energy_s"], seconds)
+    from firmware.ending import leave
+
+    leave(node, board)
     return 0
 
 

@@ -2,34 +2,50 @@
 
 import asyncio
 import gc
-import sys
 from time import ticks_ms
 
+from firmware.lamp import code
+from firmware.modules import forget
+
 _LOOK_S = 10  # at most, between looks at the clock and at what an EVENT should tell
-_DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
+_WATCH_MS = 500
+_HEALTHY_S = 180
 
 
 class Node:
     """The parts of a node that have tasks of their own, wired by wiring.build.
 
-    learn: called while connected, when the time of day may have become known. clock: the board's.
+    learn: called while connected, when the time of day may have become known. clock: the board's. guard: Guard.
+    lamp: Lamp. radio: Radio, or None. asker: ntp.Asker, or None where the clock needs none. free(): bytes of heap.
+    on_healthy: called once, when a frame was acknowledged and the node has run for some minutes; may be set.
     """
 
-    def __init__(self, meter, link, status, events, energy, learn, clock):
+    def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free):
         self.meter = meter
         self.link = link
+        self.on_healthy = None
         self._status = status
         self._events = events
         self._energy = energy
         self._learn = learn
         self._clock = clock
+        self._guard = guard
+        self._lamp = lamp
+        self._radio = radio
+        self._asker = asker
+        self._free = free
 
     async def run(self, status_s, energy_s, seconds):
-        """Until the source ends or `seconds` have passed (0: never)."""
+        """Until the source ends or `seconds` have passed (0: never). What goes wrong in any task is raised."""
         asyncio.get_event_loop().set_exception_handler(_failed)
+        self._collect()
         asyncio.create_task(self.link.run())
         asyncio.create_task(self._report(status_s))
         asyncio.create_task(self._count(energy_s))
+        asyncio.create_task(self._watch())
+        asyncio.create_task(self._lamp.run())
+        if self._asker:
+            asyncio.create_task(self._asker.run(self._learn))
         try:
             if seconds:
                 await asyncio.wait_for(self.meter.run(), seconds)
@@ -37,6 +53,10 @@ class Node:
                 await self.meter.run()
         except asyncio.TimeoutError:
             pass
+
+    def _collect(self):
+        gc.collect()
+        self._guard.collected(self._free())
 
     async def _report(self, every_s):
         """STATUS at its interval, the rest more often; the collector runs where nothing waits for it."""
@@ -52,7 +72,10 @@ class Node:
             if passed_s == every_s:
                 self.link.report("online")
                 passed_s = 0
-            gc.collect()
+            if self.on_healthy and self.link.served and self._status.uptime_s >= _HEALTHY_S:
+                healthy, self.on_healthy = self.on_healthy, None
+                healthy()
+            self._collect()
 
     async def _count(self, every_s):
         """Energy records, on the clock's own grid where there is a clock."""
@@ -60,17 +83,52 @@ class Node:
             await asyncio.sleep(every_s - self._clock.soc() % every_s if self._clock.known else every_s)
             self._energy.write("interval")
 
-    async def leave(self):
+    async def _watch(self):
+        """The radio, the watchdog, and what the lamp shows."""
+        radio, link, clock, status = self._radio, self.link, self._clock, self._status
+        while True:
+            if radio:
+                radio.step(ticks_ms(), not link.down)
+            self._lamp.code = code(
+                radio and radio.state, link.down, link.outbox.storage, clock.known, status.fallback
+            )
+            self._guard.look()
+            await asyncio.sleep_ms(_WATCH_MS)
+
+    async def leave(self, drain_ms):
         """Make the last records, send what can be sent, and say good-bye. Then the outbox is to be saved."""
         self._energy.write("shutdown")
         self._events.look()
         pumping = asyncio.create_task(self.link.run())
-        await self.link.drain(_DRAIN_MS)
+        await self.link.drain(drain_ms)
         pumping.cancel()
         self.link.session.leave(ticks_ms())
 
+    def save(self):
+        """What a node that dies can still do: its energy and what waits in RAM go to flash. Raises anything."""
+        try:
+            self._energy.write("restart")
+            self._events.look()
+        finally:
+            self.link.outbox.save()
+
+
+def work(node, status_s, energy_s, seconds=0):
+    """Run it until Ctrl-C, the end of the source, or for `seconds`. What goes wrong in a task is raised."""
+    from firmware.spent import let_go
+
+    let_go()
+    del let_go
+    forget("firmware.spent")
+    gc.collect()
+    gc.threshold(-1)
+    try:
+        asyncio.run(node.run(status_s, energy_s, seconds))
+    except KeyboardInterrupt:  # falls on any task: none of them goes on
+        pass
+
 
 def _failed(loop, context):
-    """An unexpected exception in a task ends the node, with its traceback: half a node would look like a whole."""
-    sys.print_exception(context["exception"])
-    raise SystemExit(1)
+    """An unexpected exception in a task ends the node: half a node would look like a whole."""
+    context["future"] = None  # it would keep the node's memory
+    raise context["exception"]

@@ -19,7 +19,10 @@ firmware.brokers Brokers __init__
 firmware.energy Energy __init__ _restore _begin_anew
 firmware.events Events __init__
 firmware.follow FollowUp __init__
+firmware.guard Guard __init__
+firmware.lamp Lamp __init__
 firmware.link Link __init__
+firmware.log Log __init__
 firmware.meter Meter __init__
 firmware.node Node __init__
 firmware.session Session __init__

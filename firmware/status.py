@@ -21,28 +21,30 @@ _OUTBOX = (
 class Status:
     """packet: the Publish of the STATUS topic. `payload(state)` gives the JSON as bytes.
 
-    Counters are cumulative since the start; `heap_free` is the least seen at a STATUS, `loss_most` the stream
-    records that a power cut can cost.
+    facts: what does not change while the node runs, as a dict: how it came to start (boot.boot).
+    Counters are cumulative since the start; `heap` was free after the last collection, `heap_free` is the least
+    of that; `held_s` is for how long something has been waiting on flash; `loss_most` the stream records that a
+    power cut can cost.
     """
 
-    def __init__(self, packet, board, idcode, boot):
+    def __init__(self, packet, board, idcode, boot, facts):
         self.packet = packet
         self._board = board
         self._idcode = idcode
         self._boot = boot
-        self._uptime_s = 0
+        self._facts = facts
+        self.fallback = bool(facts.get("why"))  # another configuration or application runs than was meant
+        self.uptime_s = self._empty_s = 0
         self._since_ms = ticks_ms()
-        self._heap_free = None
-        self.meter = self.estimator = self.link = None
+        self.meter = self.estimator = self.link = self.guard = self.radio = self.asker = None
 
     def sample(self):
         """Look at what changes between messages, connected or not; every few seconds."""
         passed = ticks_diff(ticks_ms(), self._since_ms) // 1000
-        self._uptime_s += passed
+        self.uptime_s += passed
         self._since_ms = ticks_add(self._since_ms, passed * 1000)
-        free = self._board.free_bytes()
-        if self._heap_free is None or free < self._heap_free:
-            self._heap_free = free
+        if not self.link.outbox.flash_waiting:
+            self._empty_s = self.uptime_s
         self._board.clock.update()
 
     def payload(self, state):
@@ -55,8 +57,9 @@ class Status:
             "board": self._board.name,
             "idcode": self._idcode,
             "boot": self._boot,
-            "uptime_s": self._uptime_s,
-            "heap_free": self._heap_free,
+            "uptime_s": self.uptime_s,
+            "heap": self.guard.heap,
+            "heap_free": self.guard.heap_least,
             "time_known": clock.known,
             "time_quality": clock.tq,
             "frames": self.meter.frames,
@@ -66,6 +69,7 @@ class Status:
             "triggers": self.meter.triggers,
             "waiting": len(outbox),
             "waiting_most": outbox.ring.high_water,
+            "held_s": self.uptime_s - self._empty_s,
             "broker": str(link.brokers),
             "acknowledged": session.acknowledged,
             "sent_again": session.again,
@@ -78,4 +82,10 @@ class Status:
         for name in _OUTBOX:
             fields[name] = getattr(outbox, name)
         fields["storage"] = fields["storage"][:_TEXT_MOST]
+        if self.radio:
+            fields["wifi"] = self.radio.state
+            fields["rssi"] = self._board.network.station.rssi()
+        if self.asker:
+            fields["time_error"] = self.asker.last_error[:_TEXT_MOST]
+        fields.update(self._facts)
         return json.dumps(fields).encode()

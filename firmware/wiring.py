@@ -7,11 +7,15 @@ import random
 
 from firmware.modules import forget
 
-_STATUS_BYTES = 1535
+_STATUS_BYTES = 1791
 
 
-def build(config, board):
-    """The Node of a configuration on a board: all parts, wired together."""
+def build(config, board, log, feed, facts, heap_floor):
+    """The Node of a configuration on a board: all parts, wired together.
+
+    log: Log. feed(): the watchdog's, called between parts: to load one may take a second. facts: see Status.
+    heap_floor: bytes free below which the node begins anew.
+    """
     from firmware.framing import framing
 
     measurement = config["measurement"]
@@ -20,12 +24,15 @@ def build(config, board):
     forget("firmware.framing", "c37118.config", "c37118.frame")
     from firmware.keeping import keeping
 
-    outbox, boots = keeping(config, board, writer.size, config_frame)
+    outbox, boots = keeping(config, board, writer.size, config_frame, log, feed)
     del keeping
     forget("firmware.keeping")
+    feed()
     from energy.registers import Registers
     from firmware.energy import Energy
     from firmware.events import Events
+    from firmware.guard import Guard
+    from firmware.lamp import Lamp
     from firmware.meter import Meter
     from firmware.node import Node
     from firmware.timekeeper import Timekeeper
@@ -42,7 +49,10 @@ def build(config, board):
         rectangular=rectangular,
         delays_ns=[channel.get("delay_ns", 0) for channel in board.source.channels],
     )
-    link, status = _link(config, board, outbox, boots, max(writer.size, len(config_frame)), config_frame)
+    feed()
+    live_most = max(writer.size, len(config_frame))
+    link, status = _link(config, board, outbox, boots, live_most, config_frame, log, facts)
+    feed()
     registers = Registers(board.source.channels, writer.values, measurement["rate"], rectangular)
     stat = 0x8000 if config["source"]["test_mode"] else 0
     meter = Meter(
@@ -58,13 +68,57 @@ def build(config, board):
         _trigger(measurement, board.source.channels, writer.values, first, rectangular),
     )
     events = Events(outbox, board.clock, boots.boot)
-    energy = Energy(registers, board.storage, events, board.log)
+    energy = Energy(registers, board.storage, events, log)
     events.meter = meter
     status.meter, status.estimator, status.link = meter, estimator, link
-    events.event("start", reset=board.reset_cause)
+    events.event("start", **_start_facts(facts))
     timekeeper = Timekeeper(board.clock, boots, link, config_frame, events)
     link.on_connected = timekeeper.look
-    return Node(meter, link, status, events, energy, timekeeper.look, board.clock)
+    status.radio = _radio(config, board, link, log)
+    status.asker = _asker(config, board, log)
+    guard = status.guard = Guard(
+        feed, (("measuring", lambda: meter.frames), ("link", lambda: link.turns)), heap_floor
+    )
+    return Node(
+        meter,
+        link,
+        status,
+        events,
+        energy,
+        timekeeper.look,
+        board.clock,
+        guard,
+        Lamp(board.led),
+        status.radio,
+        status.asker,
+        board.free_bytes,
+    )
+
+
+def _radio(config, board, link, log):
+    """The Radio, None where there is none."""
+    station, wifi = board.network.station, config["wifi"]
+    if not station:
+        return None
+    from firmware.radio import Radio
+
+    radio = Radio(station, wifi["ssid"], wifi["password"], wifi["country"], log)
+    radio.on_up = link.hurry
+    return radio
+
+
+def _asker(config, board, log):
+    """What asks for the time, None where the clock needs nobody."""
+    if not hasattr(board.clock, "sampled"):
+        return None
+    from firmware.ntp import Asker
+
+    return Asker(board.clock, board.network, config["ntp"]["servers"], config["ntp"]["every_s"], log)
+
+
+def _start_facts(facts):
+    """What EVENT "start" tells of them."""
+    return {key: facts[key] for key in ("reset", "during", "stage", "config", "app", "why") if facts.get(key)}
 
 
 def _trigger(measurement, channels, values, first, rectangular):
@@ -88,7 +142,7 @@ def _trigger(measurement, channels, values, first, rectangular):
     )
 
 
-def _link(config, board, outbox, boots, live_most, config_frame):
+def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     """(Link, Status): the way to the brokers, and what is said of the node there."""
     broker, measurement, settings = config["broker"], config["measurement"], config["outbox"]
     place = config["topic"]
@@ -114,7 +168,7 @@ def _link(config, board, outbox, boots, live_most, config_frame):
         broker["window"],
         broker["max_packet"],
     )
-    status = Status(Publish(topic("STATUS"), _STATUS_BYTES), board, measurement["idcode"], boots.boot)
+    status = Status(Publish(topic("STATUS"), _STATUS_BYTES), board, measurement["idcode"], boots.boot, facts)
     session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
     addresses = [(broker["host"], broker["port"])]
     addresses += [(other["host"], other["port"]) for other in broker["fallback"]]
@@ -132,7 +186,7 @@ def _link(config, board, outbox, boots, live_most, config_frame):
         status,
         topic("CMD"),
         settings["again_s"] * 1000,
-        board.log,
+        log,
     )
     session.on_acked = link.acked
     session.set_callback(link.command)

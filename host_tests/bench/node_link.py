@@ -50,6 +50,7 @@ def make_link(host, port, window):
 
     from firmware.brokers import Brokers
     from firmware.link import Link
+    from firmware.log import Log
     from firmware.session import Session
     from mqtt.publish import Publish
     from mqtt.retry import Retry
@@ -59,8 +60,8 @@ def make_link(host, port, window):
     session = Session(b"bench", net, window=window)
     retry = Retry(lambda n: random.getrandbits(16) % n)
     follow, brokers = follow_up(outbox, b"bench/"), Brokers(net, [(host, port)], 60000)
-    live = Publish(TOPIC, 52)
-    link = Link(session, outbox, follow, retry, brokers, False, live, b"C", Status(), None, 5000, print_error)
+    live, log = Publish(TOPIC, 52), Log(print_error, "warning")
+    link = Link(session, outbox, follow, retry, brokers, False, live, b"C", Status(), None, 5000, log)
     session.on_acked = link.acked
     return link, outbox
 

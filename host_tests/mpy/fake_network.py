@@ -9,6 +9,7 @@ from firmware import link as link_module
 from firmware import session as session_module
 from firmware.brokers import Brokers
 from firmware.link import Link
+from firmware.log import Log
 from firmware.session import CLOSED, OPEN, Session
 from mqtt.publish import Publish
 from mqtt.retry import Retry
@@ -192,7 +193,7 @@ class Node:
             FakeStatus(),
             b"a/CMD",
             again_ms,
-            self.lines.append,
+            Log(self.lines.append, "info"),
         )
         self.session.on_acked = self.acked
         self.session.set_callback(self.link.command)

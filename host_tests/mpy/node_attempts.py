@@ -12,6 +12,7 @@ from time import ticks_diff, ticks_ms
 
 import node_link
 
+from firmware.log import Log
 from firmware.session import CLOSED, OPEN
 
 
@@ -31,7 +32,7 @@ def attempt(link):
 def main(argv):
     options = dict(node_link.DEFAULTS)
     options.update(json.loads(argv[1]))
-    link = node_link.build(options, lambda text: None)
+    link = node_link.build(options, Log(print, "error"))
     errors = []
     for turn in range(int(argv[2])):
         attempt(link)

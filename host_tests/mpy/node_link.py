@@ -17,6 +17,7 @@ from plain_outbox import follow_up, plain_outbox
 from boards.unix.network import Network
 from firmware.brokers import Brokers
 from firmware.link import Link
+from firmware.log import Log
 from firmware.session import Session
 from mqtt.publish import Publish
 from mqtt.retry import Retry
@@ -159,7 +160,7 @@ class Timed:
 def main(argv):
     options = dict(DEFAULTS)
     options.update(json.loads(argv[1]))
-    link = build(options, print)
+    link = build(options, Log(print, "info"))
     session = link.session
     timed = Timed(session)
     gc.collect()

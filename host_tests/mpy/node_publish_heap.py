@@ -12,6 +12,8 @@ from time import sleep_ms, ticks_diff, ticks_ms
 
 import node_link
 
+from firmware.log import Log
+
 SIZE = 52
 
 
@@ -102,7 +104,7 @@ def main(argv):
     options = dict(node_link.DEFAULTS)
     options["port"], options["keepalive_s"], options["id"] = int(argv[1]), 60, "heap"
     messages, rate = int(argv[2]), int(argv[3])
-    link = node_link.build(options, lambda text: None)
+    link = node_link.build(options, Log(print, "error"))
     connect(link)
     found = pieces(link, 100)
     total = asyncio.run(measure(link.run(), produce(link, messages, rate)))

@@ -1,0 +1,204 @@
+"""How a node begins: with which configuration and application, by what went wrong before. Run once, then let go."""
+
+import json
+import os
+from binascii import crc32
+
+from firmware import lastgood
+from firmware.crashes import Crashes
+from firmware.lastgood import GIVEN, GOOD, VAULT
+from firmware.log import Log
+from firmware.modules import forget
+
+# Crashes and watchdog resets in a row from which on the node starts otherwise.
+_GOOD_FROM, _SLOT_AT, _SAFE_FROM = 3, 5, 8
+STEPS = ("start", "configuration", "board", "parts", "running")  # high byte of board.note: how far it came
+_WHY_MOST = 160
+_HEAP_FLOOR = 8192  # bytes
+
+
+class Found:
+    """What a start came to. node: a Node, or None: safe mode. why: what is wrong, "" if nothing is.
+
+    mark: of the given configuration (lastgood.mark), if it is in use. facts: what STATUS and EVENT "start" tell.
+    """
+
+    node = config = log = mark = None
+    why = ""
+
+    def __init__(self, facts):
+        self.facts = facts
+
+
+def boot(board, feed, app, slot, wanted):
+    """Found. feed(): the watchdog's. app: folder of the slots. slot: the one that runs, "" for none; wanted: the
+    one that should. Does not return if it switches to the other slot."""
+    cause = board.reset_cause
+    was = board.note >> 8
+    crashes = 0 if cause == "power" else board.note & 0xFF
+    if cause == "watchdog":
+        crashes = min(crashes + 1, 0xFF)
+    board.note = crashes
+    try:
+        lastgood.mend(board.node_folder)
+    except OSError:
+        pass
+    crashes, stage = _stage(board, crashes, app, slot, wanted)
+    facts = {"reset": cause, "crashes": crashes, "stage": stage, "config": "", "app": _application(app, slot, feed)}
+    if cause == "watchdog" and was < len(STEPS):
+        facts["during"] = STEPS[was]
+    found = Found(facts)
+    if slot != wanted:
+        found.why = "application %s does not start" % wanted
+    if stage == "safe":
+        found.why = "%d crashes in a row" % crashes
+        last = Crashes(board.node_folder).entries()
+        if last:
+            found.why += ": " + last[-1][2].rstrip().rpartition("\n")[2]
+    else:
+        _start(found, board, stage, feed)
+    found.why = found.why[:_WHY_MOST]
+    return found
+
+
+def _stage(board, crashes, app, slot, wanted):
+    """(crashes, "normal", "good", "slot" or "safe"). Switches to the other slot when that is due."""
+    if crashes < _GOOD_FROM:
+        return crashes, "normal"
+    if crashes < _SLOT_AT and _good_differs(board):
+        return crashes, "good"
+    if crashes <= _SLOT_AT:
+        other = "b" if slot == "a" else "a"
+        if slot and slot == wanted and _there(app + "/" + other):
+            _switch(board, app, slot, other, crashes)
+        crashes = _SAFE_FROM
+        board.note = crashes
+    return crashes, "slot" if crashes < _SAFE_FROM else "safe"
+
+
+def _switch(board, app, slot, other, crashes):
+    """To the other application, if the file system takes it."""
+    try:
+        with open(app + "/slot~", "wb") as file:
+            file.write(other.encode())
+        os.rename(app + "/slot~", app + "/slot")
+    except OSError:
+        return
+    board.note = _SLOT_AT + 1
+    try:
+        Crashes(board.node_folder).record("slot", "%s instead of %s: %d crashes in a row" % (other, slot, crashes))
+    except OSError:
+        pass
+    board.restart()
+
+
+def _good_differs(board):
+    try:
+        good = lastgood.read(board, GOOD)
+    except (OSError, ValueError):
+        return False
+    try:
+        return lastgood.read(board, GIVEN) != good
+    except (OSError, ValueError):
+        return True
+
+
+def _there(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+def _application(app, slot, feed):
+    """The slot and the CRC of what is in it; what is part of the image is "frozen"."""
+    if not slot:
+        return "frozen"
+    crc, part = 0, bytearray(1024)
+    try:
+        with open(app + "/" + slot, "rb") as file:
+            n = file.readinto(part)
+            while n:
+                crc = crc32(memoryview(part)[:n], crc)
+                n = file.readinto(part)
+    except OSError:
+        return slot
+    feed()
+    return "%s:%08x" % (slot, crc)
+
+
+def _start(found, board, stage, feed):
+    """Build the node by the first configuration that can be used."""
+    order = (GIVEN, GOOD, VAULT) if stage == "normal" else (GOOD, VAULT, GIVEN)
+    if stage != "normal":
+        found.why = "%d crashes in a row" % found.facts["crashes"]
+    tried = None
+    for which in order:
+        try:
+            pair = lastgood.read(board, which)
+        except (OSError, ValueError) as e:
+            if which == GIVEN:
+                _blame(found, "config.json", e)
+            continue
+        if pair == tried:
+            continue
+        tried = pair
+        if _try(found, board, which, pair, feed):
+            if which == GIVEN:
+                found.mark = lastgood.mark(pair)
+            return
+
+
+def _try(found, board, which, pair, feed):
+    """Whether the node could be built by this configuration; else found.why says what is wrong with it."""
+    from settings.schema import check, merge
+
+    _step(board, 1)
+    place = "secrets"
+    try:
+        secrets = json.loads(pair[1])
+        place = "configuration"
+        config = check(merge(json.loads(pair[0]), secrets))
+    except Exception as e:  # whatever bytes can do to it
+        _blame(found, which + " " + place, e)
+        return False
+    finally:
+        del check, merge
+        forget("settings.schema")
+    feed()
+    _step(board, 2)
+    log = Log(board.write, config["log"])
+    found.facts["config"] = which
+    try:
+        board.open(config)
+    except Exception as e:  # sections that only the board knows
+        _blame(found, which + " configuration", e)
+        return False
+    feed()
+    _step(board, 3)
+    from firmware.wiring import build
+
+    try:
+        found.node = build(config, board, log, feed, found.facts, _HEAP_FLOOR)
+    except (ValueError, OSError, MemoryError) as e:
+        _blame(found, which + " configuration", e)
+        board.close()
+        return False
+    finally:
+        del build
+        forget("firmware.wiring")
+    found.config, found.log = config, log
+    _step(board, 4)
+    return True
+
+
+def _step(board, step):
+    board.note = board.note & 0xFF | step << 8
+
+
+def _blame(found, what, error):
+    """The first reason stays: it is of what should have been."""
+    if not found.why:
+        text = str(error) if isinstance(error, (ValueError, OSError)) else repr(error)
+        found.why = "%s: %s" % (what, "; ".join(text.split("\n")))

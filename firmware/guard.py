@@ -1,0 +1,56 @@
+"""Feeds the watchdog while everything goes on. What does not ends the node in order, with the reason."""
+
+import asyncio
+
+_LOOK_MS = 1000
+_LOOKS = 20  # without progress: longer than any wait for the next second, for a look-up, for flash
+_LOW = 3  # times in a row
+
+
+class Restart(Exception):
+    """The node is to begin anew; its text says why."""
+
+
+class Guard:
+    """feed(): the watchdog's. progress: (name, function that gives a number which changes while it goes on) each.
+    floor: bytes of heap that must be free after a collection.
+
+    It counts its own looks, not the time: a program that was held has not stood still.
+    """
+
+    def __init__(self, feed, progress, floor):
+        self._feed = feed
+        self._progress = progress
+        self._floor = floor
+        self._seen = [-1] * len(progress)
+        self._still = [0] * len(progress)
+        self._low = 0
+        self.heap = self.heap_least = 0  # free after the last collection; least of all
+
+    async def run(self):
+        while True:
+            await asyncio.sleep_ms(_LOOK_MS)
+            self.look()
+
+    def look(self):
+        """Restart when a part stood still for too long; the watchdog is fed only if none did."""
+        for i in range(len(self._progress)):
+            name, count = self._progress[i]
+            now = count()
+            if now != self._seen[i]:
+                self._seen[i] = now
+                self._still[i] = 0
+            else:
+                self._still[i] += 1
+                if self._still[i] >= _LOOKS:
+                    raise Restart("%s stood still for %d s" % (name, _LOOKS * _LOOK_MS // 1000))
+        self._feed()
+
+    def collected(self, free):
+        """So many bytes were free after a collection. Restart when that is too little for long."""
+        self.heap = free
+        if not self.heap_least or free < self.heap_least:
+            self.heap_least = free
+        self._low = self._low + 1 if free < self._floor else 0
+        if self._low == _LOW:
+            raise Restart("memory: %d bytes are free" % free)
