@@ -141,6 +141,9 @@ def clone(tmp_path):
     (tmp_path / ".venv/gridmote.stamp").write_text(setup.venv_stamp(tmp_path))
     (tmp_path / ".deps/bin").mkdir(parents=True)
     (tmp_path / ".deps/stamp.json").write_text(json.dumps({"version": setup.VERSION, "needs": ["bin"]}))
+    (tmp_path / "requirements-stubs.lock").write_text("rp2==1.25.0 --hash=sha256:00\n")
+    (tmp_path / ".deps/stubs").mkdir()
+    (tmp_path / ".deps/stubs/stamp").write_text("rp2==1.25.0 --hash=sha256:00\n")
     return tmp_path
 
 
@@ -151,16 +154,17 @@ def test_second_run_does_nothing(clone, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "lost", [".venv/bin/python", ".venv/gridmote.stamp", ".deps/stamp.json", ".deps/bin"]
+    "lost", [".venv/bin/python", ".venv/gridmote.stamp", ".deps/stamp.json", ".deps/bin", ".deps/stubs/stamp"]
 )
 def test_what_is_lost_is_made_again(clone, monkeypatch, lost):
     made = []
     monkeypatch.setattr(setup, "make_venv", lambda root, scratch: made.append(".venv"))
     monkeypatch.setattr(setup, "make_deps", lambda root, scratch: made.append(".deps"))
+    monkeypatch.setattr(setup, "make_stubs", lambda root, scratch: made.append(".deps/stubs"))
     path = clone / lost
     path.rmdir() if path.is_dir() else path.unlink()
     setup.set_up(clone)
-    assert made == [lost.split("/")[0]]
+    assert made == [lost.split("/")[0] if "stubs" not in lost else ".deps/stubs"]
 
 
 def test_lock_file_or_scripts_changed(clone):

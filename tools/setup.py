@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Set-up: all that demo and tests need goes to `.venv` and `.deps`, without root and without asking.
 
-`.venv`: the packages of requirements.lock and the `gridmote` command. `.deps`: umqtt.simple, and the
-programs of PROGRAMS behind wrappers in `.deps/bin`, from PATH when recent enough, else Debian packages.
+`.venv`: the packages of requirements.lock and the `gridmote` command. `.deps`: umqtt.simple, the type stubs of
+requirements-stubs.lock, and the programs of PROGRAMS behind wrappers in `.deps/bin`, from PATH when recent enough,
+else Debian packages.
 Each is built in `build/setup` and renamed when whole, so that a broken download leaves nothing behind.
 A later run only compares the stamps. Standard library only; Python 3.11.
 """
@@ -278,19 +279,36 @@ def unpack_umqtt(archive, folder):
     archive.unlink()
 
 
+# ---------------------------------------------------------------- type stubs
+def stubs_are_whole(root):
+    stamp = root / ".deps/stubs/stamp"
+    return stamp.is_file() and stamp.read_text() == (root / "requirements-stubs.lock").read_text()
+
+
+def make_stubs(root, scratch):
+    """Download the wheels of requirements-stubs.lock to `.deps/stubs`."""
+    new = scratch / "stubs"
+    argv = [str(root / ".venv/bin/python"), "-m", "pip", "download", "-q", "--no-input", "--no-deps",
+            "--require-hashes", "--disable-pip-version-check", "--retries", "3", "-d", str(new),
+            "-r", str(root / "requirements-stubs.lock")]  # fmt: skip
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise SetupError(f"type stubs: {pip_complaint(done.stderr)}")
+    (new / "stamp").write_text((root / "requirements-stubs.lock").read_text())
+    put(new, root / ".deps/stubs", scratch)
+
+
 # ---------------------------------------------------------------- main
 def set_up(root):
     """Make what is missing; SetupError when that fails, with nothing half-installed."""
-    todo = [
-        (name, make)
-        for name, whole, make in (
-            ("Python packages", venv_is_whole, make_venv),
-            ("programs", deps_are_whole, make_deps),
-        )
-        if not whole(root)
-    ]
     scratch = root / "build/setup"
-    for name, make in todo:
+    for name, whole, make in (
+        ("Python packages", venv_is_whole, make_venv),
+        ("programs", deps_are_whole, make_deps),
+        ("type stubs", stubs_are_whole, make_stubs),
+    ):
+        if whole(root):
+            continue
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         say(f"{name} ...")
