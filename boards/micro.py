@@ -64,9 +64,10 @@ class Micro:
             raise ValueError("source.kind: %s is for computers" % kind)
 
     def close(self):
-        """Before a soft reset: DMA or a timer would go on into memory that is somebody else's then."""
-        if self._stop:
-            self._stop()
+        """Before a soft reset: DMA or a timer would go on into memory that is somebody else's then. Any time."""
+        stop, self._stop = self._stop, None
+        if stop:
+            stop()
 
     def led(self, on):
         if self._led:

@@ -44,6 +44,7 @@ def stage_one(board, name):
     dog.feed()
     dog.release()
     dog.feed()
+    board.close()  # before open(), too
     for gone in ("clock", "source", "network"):
         assert not hasattr(board, gone), gone
 

@@ -47,12 +47,16 @@ assert [c["kind"] for c in board.source.channels] == ["I", "V"] and board.source
 assert not {"boards.adc", "boards.rp2.sampling"} & set(loaded())
 stage_two(board, world.run, relays=False)
 assert not world.channels and world.next_at is None
-for kind in ("replay",):
-    try:
-        Board().open(configuration(source={"kind": kind, "file": "x"}, outbox={"folder": FOLDER}))
-        raise AssertionError(kind)
-    except ValueError as e:
-        assert "source.kind" in str(e)
+board.close()  # again, and open() after it
+board.open(configuration(source={"kind": "adc", "adc": {"inputs": inputs}}, outbox={"folder": FOLDER}))
+os.rmdir(FOLDER)
+stage_two(board, world.run, relays=False)
+assert not world.channels and world.next_at is None
+try:
+    Board().open(configuration(source={"kind": "replay", "file": "x"}, outbox={"folder": FOLDER}))
+    raise AssertionError("a recording on a board")
+except ValueError as e:
+    assert "source.kind" in str(e)
 os.rmdir(FOLDER)
 
 
