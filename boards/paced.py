@@ -31,7 +31,7 @@ class Paced:
             self._ready_ms = time.ticks_add(time.ticks_ms(), wait_ms)
             self._rest = 0
             self._advance(self.block_samples)
-        return time.ticks_diff(self._ready_ms, time.ticks_ms())
+        return time.ticks_diff(self._ready_ms, time.ticks_ms()) - self._clock.gained_ms
 
     def fill(self):
         """Samples per channel in the next block, described by `block`, `sec` and `ns`; 0 at the end."""

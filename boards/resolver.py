@@ -4,12 +4,14 @@ import os
 import select
 from time import ticks_diff
 
+from micropython import const
+
 from dns import answer, literal, question
 
-_TRY_MS = 1000
-_TRIES = 3
-_USES = 4  # until it is asked for again: an address is kept, but it may change
-_STALE_MS = 10000  # a question that nobody looked after
+_TRY_MS = const(1000)
+_TRIES = const(3)
+_USES = const(4)  # until it is asked for again: an address is kept, but it may change
+_STALE_MS = const(10000)  # a question that nobody looked after
 _FINAL = (0, 3)  # RCODE: the name has no address, there is no such name
 
 

@@ -3,9 +3,11 @@
 import select
 from time import ticks_diff
 
-_TIMEOUT_MS = 3000  # the network's answer, to one of the tries
-_TRY_MS = 700  # a path that was cut is open again before the kernel asks again by itself
-_TRIES = 3  # on their way at once: the earlier ones arrive where the path is merely slow
+from micropython import const
+
+_TIMEOUT_MS = const(3000)  # the network's answer, to one of the tries
+_TRY_MS = const(700)  # a path that was cut is open again before the kernel asks again by itself
+_TRIES = const(3)  # on their way at once: the earlier ones arrive where the path is merely slow
 
 
 class Unreachable(OSError):

@@ -16,7 +16,10 @@ class Clock:
     `known`: whether there is a time of day at all. With kind "network" there is none, and stamps count from
     2021-01-01 at the start, until `reached()` is told that the network is there.
     `tq`: time quality byte, `stat`: STAT bits of time. `stepped`: the stamps have been left behind and begin anew.
+    `gained_ms`: see boards/wallclock.py; these stamps go on by bare ticks.
     """
+
+    gained_ms = 0
 
     def __init__(self, kind="system"):
         self.known = kind == "system"

@@ -1,0 +1,127 @@
+"""Asks NTP servers what time it is, one at a time, without holding anybody up."""
+
+import asyncio
+import os
+import select
+from time import ticks_diff, ticks_ms, ticks_us
+
+from micropython import const
+
+from timebase.ntp import SIZE, answer, request
+
+_FIRST = const(4)  # answers, before the time is taken over: the one with the least delay counts
+_SHARP_US = const(200000)  # so long an answer is looked for every 2 ms; what it lies about is counted as error
+_MOST_US = const(1500000)
+_BANNED_MS = const(86400000)  # a server that said it does not want to be asked
+_SLOWEST_MS = const(3600000)
+
+
+class Asker:
+    """clock: the board's, with `sampled`. network: the board's. servers: names or addresses. every_s: between
+    questions once the time is known. log: a Log.
+
+    `run(learn)`: for ever; learn() is called after each answer that may have made the time known.
+    `server`: who is asked; `last_error`: what came of it, if no time.
+    """
+
+    PAUSE_MS = 2000  # between questions that follow each other: no faster (RFC 5905, clause 7.5.1: BTIME)
+
+    def __init__(self, clock, network, servers, every_s, log, port=123):
+        self._clock = clock
+        self._network = network
+        self._servers = servers
+        self._port = port
+        self._every_ms = every_s * 1000
+        self._log = log
+        self._turn = 0
+        self._failed = 0  # times in a row
+        self._first = _FIRST
+        self._banned = {}  # by server: since when
+        self._packet = bytearray(SIZE)
+        self.server = servers[0] if servers else ""
+        self.last_error = ""
+
+    async def run(self, learn):
+        while self._servers:
+            wait_ms = await self._turn_of(learn)
+            await asyncio.sleep_ms(wait_ms)
+
+    async def _turn_of(self, learn):
+        """Ask the one whose turn it is; how long to wait for the next."""
+        self.server = server = self._servers[self._turn]
+        since = self._banned.get(server)
+        if since is not None and ticks_diff(ticks_ms(), since) < _BANNED_MS:
+            found = "does not want to be asked"
+        else:
+            self._banned.pop(server, None)
+            try:
+                found = await self._ask(server)
+            except (OSError, ValueError) as e:  # ValueError: it can be no name
+                found = str(e)
+        if not isinstance(found, str):
+            return self._heard(learn, found)
+        if found != self.last_error:
+            self._log.warning("NTP %s: %s", server, found)
+            self.last_error = found
+        if found.startswith("kiss"):
+            if found.endswith("RATE"):
+                self._every_ms = min(2 * self._every_ms, _SLOWEST_MS)
+            elif found[-4:] in ("DENY", "RSTR"):
+                self._banned[server] = ticks_ms()
+        self._next()
+        self._failed += 1
+        if self._failed % len(self._servers):
+            return self.PAUSE_MS
+        return min(self.PAUSE_MS << min(self._failed // len(self._servers), 12), self._every_ms)
+
+    def _heard(self, learn, used):
+        """used: by Clock.sampled. The next question is soon until enough have answered, or when one contradicts."""
+        self._failed = 0
+        if self.last_error:
+            self.last_error = ""
+            self._log.info("NTP %s: answers", self.server)
+        if used is None:
+            self._log.warning("NTP %s: contradicts what was known", self.server)
+            self._next()
+            return self.PAUSE_MS
+        if self._first:
+            self._first -= 1
+            if self._first:
+                return self.PAUSE_MS
+        learn()
+        return self._every_ms
+
+    def _next(self):
+        self._turn = (self._turn + 1) % len(self._servers)
+
+    async def _ask(self, server):
+        """What Clock.sampled made of the answer, or a str why there is none. OSError."""
+        network = self._network
+        while True:
+            address = network.look_up(server, ticks_ms())
+            if address:
+                break
+            await asyncio.sleep_ms(50)
+        cookie = os.urandom(8)
+        request(self._packet, cookie)
+        sock = network.udp()
+        try:
+            poller = select.poll()
+            poller.register(sock, select.POLLIN)
+            sent = ticks_us()
+            sock.sendto(self._packet, network.place(address, self._port))
+            while True:
+                for _ in poller.ipoll(0):
+                    packet, _ = sock.recvfrom(128)
+                    tick = ticks_us()
+                    found = answer(packet, cookie, ticks_diff(tick, sent))
+                    if isinstance(found, str):
+                        return found
+                    if found:
+                        return self._clock.sampled(found[0], found[1], tick, found[2])
+                passed = ticks_diff(ticks_us(), sent)
+                if passed > _MOST_US:
+                    return "no answer"
+                await asyncio.sleep_ms(2 if passed < _SHARP_US else 20)
+        finally:
+            sock.close()
