@@ -5,10 +5,10 @@ import select
 from time import ticks_diff
 
 from micropython import const
-from umqtt import simple
 from umqtt.simple import MQTTClient
 
 from firmware.dial import Dial, Unreachable
+from firmware.modules import forget
 from mqtt.inbound import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Inbound, ProtocolError, publish_parts
 from mqtt.window import Window
 
@@ -22,29 +22,6 @@ _PUBACK_TIMEOUT_MS = const(60000)  # for the oldest message in flight, while oth
 
 class Refused(Exception):
     """CONNACK or SUBACK with a failure (clauses 3.2.2.3, 3.9.3), or a certificate that is not trusted."""
-
-
-class _Pen:
-    """Takes the place of `socket` in umqtt.simple while MQTTClient encodes a packet: keeps what it writes."""
-
-    def __init__(self):
-        self.ink = bytearray()
-        self.answer = b""
-
-    def socket(self):
-        return self
-
-    def getaddrinfo(self, host, port):
-        return ((None,),)
-
-    def connect(self, address):
-        self.ink = bytearray()
-
-    def write(self, buf, size=None):
-        self.ink.extend(buf if size is None else memoryview(buf)[:size])
-
-    def read(self, size):
-        return self.answer
 
 
 class Session(MQTTClient):
@@ -73,7 +50,7 @@ class Session(MQTTClient):
         self.on_acked = None
         self._inbound = Inbound(max_packet, self._packet)
         self._chunk = bytearray(128)
-        self._pen = _Pen()
+        self._hello = b""  # the CONNECT packet, made once
         self._poller = None
         self._control = b""  # packets other than PUBLISH, waiting for their turn
         self._tx = self._control  # what is being written: _tx[_at:_end]
@@ -91,12 +68,25 @@ class Session(MQTTClient):
         """When the latest try to connect began."""
         return self._dial.tried_ms
 
+    def set_last_will(self, *will):
+        """As MQTTClient's; to be called before the first `open`, if at all."""
+        super().set_last_will(*will)
+        self._write_hello()
+
+    def _write_hello(self):
+        from firmware.pen import connect_packet
+
+        self._hello = connect_packet(self)
+        forget("firmware.pen")
+
     # -- the connection ------------------------------------------------------------------------------
 
     def open(self, host, port, tls, now):
         """Begin to connect. What fails is told by `state` and `error`, as later."""
         self.server = host
         self.port = port
+        if not self._hello:
+            self._write_hello()
         self._tls = tls  # MQTTClient's own `ssl` stays False: it would import ussl, which is gone
         self.error = None
         self._control = b""
@@ -162,8 +152,7 @@ class Session(MQTTClient):
         self.sock = sock
         self._poller = select.poll()
         self._poller.register(sock, select.POLLIN)
-        self._pen.answer = b"\x20\x02\x00\x00"
-        self._put_control(MQTTClient.connect, False)
+        self._control = self._control + self._hello
         self.heard_ms = self._spoke_ms = self._greeted_ms = now
         self.state = GREETING
         return True
@@ -180,22 +169,11 @@ class Session(MQTTClient):
             raise Unreachable("the broker was silent for %d ms" % silent)
         if not self._pinged and (silent > half or ticks_diff(now, self._spoke_ms) > half):
             self._pinged = True
-            self._put_control(MQTTClient.ping)
+            self._control = self._control + b"\xc0\x00"  # PINGREQ
         if self.window.open_count and ticks_diff(now, self._progress_ms) > _PUBACK_TIMEOUT_MS:
             raise OSError("no PUBACK for the oldest message within %d ms" % _PUBACK_TIMEOUT_MS)
 
     # -- out -----------------------------------------------------------------------------------------
-
-    def _put_control(self, encode, *args):
-        """Append what MQTTClient's `encode` writes to the packets that wait."""
-        sock, self.sock, module = self.sock, self._pen, simple.socket
-        simple.socket = self._pen
-        self._pen.ink = bytearray()
-        try:
-            encode(self, *args)
-        finally:
-            self.sock, simple.socket = sock, module
-        self._control = self._control + bytes(self._pen.ink)
 
     def subscribe(self, topic, qos=1):
         """Send SUBSCRIBE; a refusal ends the connection."""

@@ -25,7 +25,7 @@ firmware.link Link __init__
 firmware.log Log __init__
 firmware.meter Meter __init__
 firmware.node Node __init__
-firmware.session Session __init__
+firmware.session Session __init__ set_last_will _write_hello
 firmware.status Status __init__
 firmware.timekeeper Timekeeper __init__
 mqtt.inbound Inbound __init__
@@ -45,7 +45,7 @@ outbox.stream StreamLog __init__ begin
 outbox.thinning Thinning __init__
 phasor.estimator Estimator __init__ _design
 phasor.trigger Trigger __init__ _level
-umqtt.simple MQTTClient __init__ _recv_len check_msg publish subscribe wait_msg
+umqtt.simple MQTTClient __init__ _recv_len _send_str check_msg connect ping publish set_last_will subscribe wait_msg
 """
 
 
