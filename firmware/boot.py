@@ -14,6 +14,7 @@ from firmware.modules import forget
 _GOOD_FROM, _SLOT_AT, _SAFE_FROM = 3, 5, 8
 STEPS = ("start", "configuration", "board", "parts", "running")  # high byte of board.note: how far it came
 _WHY_MOST = 160
+_LINE_MOST = 100
 _HEAP_FLOOR = 8192  # bytes
 
 
@@ -54,10 +55,12 @@ def boot(board, feed, app, slot, wanted):
         found.why = "%d crashes in a row" % crashes
         last = Crashes(board.node_folder).entries()
         if last:
-            found.why += ": " + last[-1][2].rstrip().rpartition("\n")[2]
+            found.why += ": " + _last_line(last[-1][2])
     else:
         _start(found, board, stage, feed)
     found.why = found.why[:_WHY_MOST]
+    if found.why:
+        facts["why"] = found.why
     return found
 
 
@@ -189,8 +192,31 @@ def _try(found, board, which, pair, feed):
         del build
         forget("firmware.wiring")
     found.config, found.log = config, log
+    _tell(board, found)
     _step(board, 4)
     return True
+
+
+def _tell(board, found):
+    """Every crash that was not told yet, as an EVENT; the last one's last line is for STATUS, too."""
+    events = found.node.events
+
+    def say(number, kind, text):
+        try:
+            events.event(kind, number=number, text=text)
+        except ValueError:  # what JSON makes of it is too long
+            events.event(kind, number=number, text=text[-_LINE_MOST:])
+
+    crashes = Crashes(board.node_folder)
+    crashes.tell(say)
+    entries = crashes.entries()
+    if entries:
+        number, _, text, _ = entries[-1]
+        found.facts["last_crash"] = "%d: %s" % (number, _last_line(text))
+
+
+def _last_line(text):
+    return text.rstrip().rpartition("\n")[2][:_LINE_MOST]
 
 
 def _step(board, step):

@@ -41,8 +41,11 @@ class Crashes:
         number = found[-1][0] + 1 if found else 1
         text = ("%s\n%s" % (kind, text)).encode()
         if len(text) > _MOST:
-            n = text.find(b"\n") + 1
-            text = text[:n] + b"..." + text[n + 3 - _MOST :]
+            n = len(kind) + 1
+            end = text[n + 3 - _MOST :]
+            while end[0] & 0xC0 == 0x80:  # not in the middle of a character
+                end = end[1:]
+            text = text[:n] + b"..." + end
         body = struct.pack("<II", number, len(text)) + text
         entry = _FRESH + struct.pack("<I", crc32(body)) + body
         self._put(number, entry + bytes(_ENTRY - len(entry)))
@@ -74,13 +77,15 @@ def _parse(data):
     if len(data) < _HEAD:
         return None
     crc, number, size = struct.unpack_from("<III", data, 1)
+    if not number or size > _MOST:
+        return None
     body = data[5 : _HEAD + size]
-    if not number or size > _MOST or len(body) != 8 + size or crc32(body) != crc:
+    if len(body) != 8 + size or crc32(body) != crc:
         return None
     try:
         kind, _, text = body[8:].decode().partition("\n")
-    except ValueError:  # the cut fell into a character
-        kind, text = "crash", repr(body[8:])
+    except ValueError:
+        return None
     return number, kind, text, data[:1] == _TOLD
 
 

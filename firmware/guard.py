@@ -1,9 +1,5 @@
 """Feeds the watchdog while everything goes on. What does not ends the node in order, with the reason."""
 
-import asyncio
-
-_LOOK_MS = 1000
-_LOOKS = 20  # without progress: longer than any wait for the next second, for a look-up, for flash
 _LOW = 3  # times in a row
 
 
@@ -13,10 +9,12 @@ class Restart(Exception):
 
 class Guard:
     """feed(): the watchdog's. progress: (name, function that gives a number which changes while it goes on) each.
-    floor: bytes of heap that must be free after a collection.
+    floor: bytes of heap that must be free after a collection. `look` is to be called twice a second.
 
     It counts its own looks, not the time: a program that was held has not stood still.
     """
+
+    LOOKS = 40  # without progress: longer than any wait for the next second, for a look-up, for flash
 
     def __init__(self, feed, progress, floor):
         self._feed = feed
@@ -26,11 +24,6 @@ class Guard:
         self._still = [0] * len(progress)
         self._low = 0
         self.heap = self.heap_least = 0  # free after the last collection; least of all
-
-    async def run(self):
-        while True:
-            await asyncio.sleep_ms(_LOOK_MS)
-            self.look()
 
     def look(self):
         """Restart when a part stood still for too long; the watchdog is fed only if none did."""
@@ -42,8 +35,8 @@ class Guard:
                 self._still[i] = 0
             else:
                 self._still[i] += 1
-                if self._still[i] >= _LOOKS:
-                    raise Restart("%s stood still for %d s" % (name, _LOOKS * _LOOK_MS // 1000))
+                if self._still[i] >= self.LOOKS:
+                    raise Restart("%s stood still for %d s" % (name, self.LOOKS // 2))
         self._feed()
 
     def collected(self, free):

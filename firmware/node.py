@@ -9,7 +9,6 @@ from firmware.modules import forget
 
 _LOOK_S = 10  # at most, between looks at the clock and at what an EVENT should tell
 _WATCH_MS = 500
-_HEALTHY_S = 180
 
 
 class Node:
@@ -20,12 +19,14 @@ class Node:
     on_healthy: called once, when a frame was acknowledged and the node has run for some minutes; may be set.
     """
 
+    HEALTHY_S = 180
+
     def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free):
         self.meter = meter
         self.link = link
         self.on_healthy = None
         self._status = status
-        self._events = events
+        self.events = events
         self._energy = energy
         self._learn = learn
         self._clock = clock
@@ -68,11 +69,11 @@ class Node:
             self._status.sample()
             if not self.link.down:
                 self._learn()
-            self._events.look()
+            self.events.look()
             if passed_s == every_s:
                 self.link.report("online")
                 passed_s = 0
-            if self.on_healthy and self.link.served and self._status.uptime_s >= _HEALTHY_S:
+            if self.on_healthy and self.link.served and self._status.uptime_s >= self.HEALTHY_S:
                 healthy, self.on_healthy = self.on_healthy, None
                 healthy()
             self._collect()
@@ -98,7 +99,7 @@ class Node:
     async def leave(self, drain_ms):
         """Make the last records, send what can be sent, and say good-bye. Then the outbox is to be saved."""
         self._energy.write("shutdown")
-        self._events.look()
+        self.events.look()
         pumping = asyncio.create_task(self.link.run())
         await self.link.drain(drain_ms)
         pumping.cancel()
@@ -108,7 +109,7 @@ class Node:
         """What a node that dies can still do: its energy and what waits in RAM go to flash. Raises anything."""
         try:
             self._energy.write("restart")
-            self._events.look()
+            self.events.look()
         finally:
             self.link.outbox.save()
 
