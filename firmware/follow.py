@@ -11,16 +11,16 @@ _REST_MS = const(10000)  # until a log that could not be read is read again
 
 class FollowUp:
     """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records. topic(data_type) -> bytes of a topic of
-    this node. clock: the board's, for `known`.
+    this node. clock: the board's, for `known`. packet_most: bytes of what else its `packet` is used for.
 
     `send(session, now)` sends one message if there is one and the pace allows it. durable_only: a durable record.
     """
 
-    def __init__(self, backlog, pace, topic, clock):
+    def __init__(self, backlog, pace, topic, clock, packet_most=0):
         self.backlog = backlog
         self._pace = pace
         backfill = topic("PMU-BACKFILL")  # the longest: the packet has room for each
-        self._packet = Publish(backfill, backlog.most)
+        self.packet = Publish(backfill, max(backlog.most, packet_most))
         self._topics = {
             FRAME: backfill,
             CONFIG: backfill,
@@ -56,8 +56,8 @@ class FollowUp:
         kind = backlog.next(not (self._waited or self._clock.known), durable_only)
         if not kind:
             return False
-        self._packet.address(self._topics[kind])
-        session.send(self._packet, backlog.buf, 0, backlog.size, backlog.token, now)
+        self.packet.address(self._topics[kind])
+        session.send(self.packet, backlog.buf, 0, backlog.size, backlog.token, now)
         self._pace.take(backlog.records)
         return True
 

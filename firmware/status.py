@@ -19,7 +19,7 @@ _OUTBOX = (
 
 
 class Status:
-    """packet: the Publish of the STATUS topic. `payload(state)` gives the JSON as bytes.
+    """packet: a Publish, others use it, too. `payload(state)` addresses it to `topic` and gives the JSON as bytes.
 
     facts: what does not change while the node runs, as a dict: how it came to start (boot.boot).
     Counters are cumulative since the start; `heap` was free after the last collection, `heap_free` is the least
@@ -27,8 +27,9 @@ class Status:
     power cut can cost.
     """
 
-    def __init__(self, packet, board, idcode, boot, facts):
+    def __init__(self, packet, topic, board, idcode, boot, facts):
         self.packet = packet
+        self._topic = topic
         self._board = board
         self._idcode = idcode
         self._boot = boot
@@ -49,6 +50,7 @@ class Status:
 
     def payload(self, state):
         self.sample()
+        self.packet.address(self._topic)
         clock = self._board.clock
         link = self.link
         outbox, session = link.outbox, link.session

@@ -168,12 +168,12 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
         broker["window"],
         broker["max_packet"],
     )
-    status = Status(Publish(topic("STATUS"), _STATUS_BYTES), board, measurement["idcode"], boots.boot, facts)
-    session.set_last_will(status.packet.topic, b'{"state": "offline"}', True, 1)
+    session.set_last_will(topic("STATUS"), b'{"state": "offline"}', True, 1)
     addresses = [(broker["host"], broker["port"])]
     addresses += [(other["host"], other["port"]) for other in broker["fallback"]]
     pace = Pace(measurement["rate"] * settings["backlog_times"])
-    follow = FollowUp(outbox.backlog, pace, topic, board.clock)
+    follow = FollowUp(outbox.backlog, pace, topic, board.clock, _STATUS_BYTES)
+    status = Status(follow.packet, topic("STATUS"), board, measurement["idcode"], boots.boot, facts)
     link = Link(
         session,
         outbox,
