@@ -104,8 +104,6 @@ class Sampled:
         now = time.ticks_ms()
         place = self._sampler.place()
         moved = place - self._place
-        if moved < 0:
-            moved += ring
         passed = time.ticks_diff(now, self._ms)
         left = passed // 1000 * self._rate + passed % 1000 * self._rate // 1000 - moved
         laps = (left + ring // 2) // ring

@@ -107,6 +107,7 @@ while n < 60:
             for c in (0, 1):
                 value, true = source.block[2 * i + c] >> 3, sine(32 + c, at_us + 1250 * i)
                 assert abs(value - true) < 90, (n, i, c, value, true)
+assert source.lost_blocks == 0
 board.close()
 assert 0 not in world.timers
 
