@@ -4,8 +4,8 @@ import sys
 
 
 def forget(*names):
-    """Let go of them: both places that hold one (their package is the other)."""
+    """Let go of those that are loaded: both places that hold one (their package is the other)."""
     for name in names:
         package, _, module = name.rpartition(".")
-        sys.modules.pop(name)
-        delattr(sys.modules[package], module)
+        if sys.modules.pop(name, None):
+            delattr(sys.modules[package], module)

@@ -1,10 +1,13 @@
 """What becomes of frames that were made before the time was known, once it is."""
 
+from firmware.modules import forget
+
 
 def restamper(config_frame):
-    """What moves frames of that configuration in time (c37118.restamp); few nodes ever need it."""
+    """What moves frames of that configuration in time (c37118.restamp); it alone keeps that code."""
     from c37118.restamp import Restamp
 
+    forget("c37118.restamp", "c37118.crc")
     return Restamp(config_frame)
 
 
@@ -30,3 +33,4 @@ class Timekeeper:
             restamper(self._config_frame).move_config(frame, 0, offset)
             self._link.announce(frame)
             self._events.event("clock", step_s=offset[0])
+            self._link.hurry()  # certificates may have waited for it

@@ -21,7 +21,7 @@ def build(config, board, log, feed, facts, heap_floor):
     measurement = config["measurement"]
     writer, config_frame, fracsec, first = framing(measurement, board.source, board.clock)
     del framing
-    forget("firmware.framing", "c37118.config", "c37118.frame")
+    forget("firmware.framing", "c37118.config", "c37118.crc", "c37118.frame")
     from firmware.keeping import keeping
 
     outbox, boots = keeping(config, board, writer.size, config_frame, log, feed)

@@ -8,8 +8,7 @@ import micropython
 from boards.synthetic import Synthetic
 from energy.registers import Registers
 from phasor.estimator import Estimator
-from phasor.kernel import ABSENT
-from phasor.rectangular import to_rectangular
+from phasor.kernel import ABSENT, to_rectangular
 
 ONE = 1 << 14
 VOLTS, AMPERES = 0.02, 0.003  # a count

@@ -3,8 +3,7 @@
 import math
 from array import array
 
-from phasor.kernel import ABSENT
-from phasor.rectangular import to_rectangular
+from phasor.kernel import ABSENT, to_rectangular
 
 for magnitude in (1 << 29, 379631616, 12345678, 54321, 100):
     for k in range(-64, 64):

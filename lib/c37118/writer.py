@@ -13,6 +13,7 @@ except ImportError:  # CPython: the same source as plain Python
 
 # CRC of two bytes at a time: the table for the lower byte of a word, then the one for the upper.
 _PAIRS = array.array("H", list(TABLE) + [((t << 8) & 0xFFFF) ^ TABLE[t >> 8] for t in TABLE])
+del TABLE
 
 # What becomes of a value, in rows of `fields`: (its place in `values`, kind, multiplier, shift or exponent, base).
 # v is value + base:

@@ -4,8 +4,7 @@ import array
 import struct
 from binascii import crc32
 
-from phasor.kernel import ABSENT
-from phasor.rectangular import to_rectangular
+from phasor.kernel import ABSENT, to_rectangular
 
 try:
     import micropython

@@ -71,7 +71,7 @@ class Estimator:
         self._half = half = int(cycle / 2 + 0.5)
         self._reach = taps + half
         self._keep = 2 * self._reach + 2
-        self._capacity = self._keep + max(4 * block_samples, self._keep)
+        self._capacity = self._keep + max(2 * block_samples, self._keep // 2)
         self._history = array.array("H", bytes(2 * channels * self._capacity))
         self._filled = 0  # samples in the history
         self._at = 0  # of the latest block's first sample in the history
@@ -92,9 +92,7 @@ class Estimator:
             self._par[_SIZE + 2 * i + 1] = round(fs_hz * delay_ns / 1e9 / (2 * half) * (1 << 19))
         self._to_rectangular = None
         if rectangular:
-            from phasor.rectangular import to_rectangular
-
-            self._to_rectangular = to_rectangular
+            self._to_rectangular = kernel.to_rectangular
 
     def _design(self, cycle):
         """Coefficients (Q14, offset by 16384: cosine, sine of each tap) and the kernel's constants."""
