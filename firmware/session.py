@@ -134,6 +134,8 @@ class Session(MQTTClient):
                 self.faults += 1
             elif isinstance(e, OSError) and e.errno in _NO_PATH:
                 e = Unreachable(e)
+            elif self._tls and self.state == GREETING and not isinstance(e, Refused):
+                e = Refused("no greeting over TLS (%s): is our certificate missing, or not trusted?" % e)
             self._close(e, now)
             return True
         except ValueError as e:  # how `tls` tells of a certificate that it refuses
