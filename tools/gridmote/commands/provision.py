@@ -135,7 +135,7 @@ def provision(
 
 
 def _onto_board(run, port, config, wishes):
-    from gridmote.provision.board import BoardPlace
+    from gridmote.provision.board import stopped
 
-    with BoardPlace(port) as place:
-        return run.one(place, config, wishes, keep_good=True)
+    with stopped(port) as place:
+        return run.one(place, config, wishes, on_board=True)

@@ -90,8 +90,9 @@ class Run:
         self._authority, self._passwords = authority, passwords
         self._options = {"new_keys": new_keys, "certificate": certificate, "days": days}
 
-    def one(self, place, config, wishes, keep_good=False):
-        """Result for the node in `place`. config: path of the base configuration; None: what the node has."""
+    def one(self, place, config, wishes, on_board=False):
+        """Result for the node in `place`. config: path of the base configuration; None: what the node has.
+        on_board: the node itself proves what its last good configuration is."""
         old = read_set(place)
         given = base(config) if config else _as_base(old, place)
         wishes.apply(given)
@@ -103,8 +104,10 @@ class Run:
         except Mistakes as error:
             start = f"{config}: " if config else ""
             raise Fault("\n".join(start + line for line in str(error).splitlines())) from None
+        if on_board and planned.full["source"]["kind"] == "replay":
+            raise Fault("source.kind: replay is for `gridmote node`; boards have synthetic and adc")
         with self._authority.held():
-            return self._put(place, planned, old, keep_good)
+            return self._put(place, planned, old, on_board)
 
     def fleet(self, table, folder, config, wishes):
         """[Result] of every row of the table, in folder/ID; Fault before anything is written if a row is wrong."""
@@ -127,7 +130,7 @@ class Run:
         note = interrupted(place)
         try:
             changed = install(place, made.node_set, keep_good)
-        except (OSError, KeyboardInterrupt) as error:
+        except (OSError, Fault, KeyboardInterrupt) as error:
             why = getattr(error, "strerror", None) or str(error) or "interrupted"
             whole = _state(place, old, made.node_set)
             raise Fault(f"{place}: {why}\n{place}: {whole}; the same command finishes it") from None
@@ -137,7 +140,7 @@ class Run:
 def _state(place, old, new):
     try:
         return state(place, old, new)
-    except OSError:
+    except (OSError, Fault):
         return "it cannot be reached now, but has the old or the new identity, whole"
 
 
