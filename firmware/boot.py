@@ -4,6 +4,8 @@ import json
 import os
 from binascii import crc32
 
+from micropython import const
+
 from firmware import lastgood
 from firmware.crashes import Crashes
 from firmware.lastgood import GIVEN, GOOD, VAULT
@@ -11,11 +13,13 @@ from firmware.log import Log
 from firmware.modules import forget
 
 # Crashes and watchdog resets in a row from which on the node starts otherwise.
-_GOOD_FROM, _SLOT_AT, _SAFE_FROM = 3, 5, 8
+_GOOD_FROM = const(3)
+_SLOT_AT = const(5)
+_SAFE_FROM = const(8)
 STEPS = ("start", "configuration", "board", "parts", "running")  # high byte of board.note: how far it came
-_WHY_MOST = 160
-_LINE_MOST = 100
-_HEAP_FLOOR = 8192  # bytes
+_WHY_MOST = const(160)
+_LINE_MOST = const(100)
+_HEAP_FLOOR = const(8192)  # bytes
 
 
 class Found:

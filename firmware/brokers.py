@@ -2,10 +2,12 @@
 
 from time import ticks_diff
 
+from micropython import const
+
 from firmware.dial import Dial, Unreachable
 
-_ASK_MS = 5000  # between looks whether the first broker answers again
-_BACK_MOST_MS = 3600000
+_ASK_MS = const(5000)  # between looks whether the first broker answers again
+_BACK_MOST_MS = const(3600000)
 
 
 class Brokers:

@@ -5,11 +5,13 @@ import struct
 import sys
 from binascii import crc32
 
+from micropython import const
+
 _FILE = "/crashes"
-_ENTRIES = 4
-_ENTRY = 768  # bytes each has in the file
-_HEAD = 13  # told, CRC of the rest, number, length
-_MOST = 700
+_ENTRIES = const(4)
+_ENTRY = const(768)  # bytes each has in the file
+_HEAD = const(13)  # told, CRC of the rest, number, length
+_MOST = const(700)
 _FRESH, _TOLD = b"!", b"."
 
 

@@ -4,6 +4,7 @@ import gc
 
 gc.threshold(4096)  # while the program loads: its parts then lie close together, and large buffers find room
 
+import asyncio
 import sys
 
 from firmware.modules import forget
@@ -28,11 +29,24 @@ def device(app, slot, wanted):
     except KeyboardInterrupt:
         pass
     except Exception as e:
-        from firmware.ending import end
-
-        end(board, watchdog.feed, node, e)
+        _die(board, watchdog.feed, node, e)
     watchdog.release()
     board.close()
+
+
+def _die(board, feed, node, error):
+    """It counts, is recorded as far as there is memory for that, and the board begins anew."""
+    board.note = board.note & 0xFF00 | min((board.note & 0xFF) + 1, 0xFF)
+    asyncio.new_event_loop()  # the other one's tasks hold the node
+    for _ in range(2):
+        try:
+            gc.collect()
+            from firmware.ending import end
+
+            end(board, feed, node, error)
+        except MemoryError:
+            del node[:]  # why it died is worth more than what it has in RAM
+    board.restart()
 
 
 def _live(board, feed, app, slot, wanted, place):

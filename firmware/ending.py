@@ -3,8 +3,10 @@
 import asyncio
 import gc
 
+from micropython import const
+
 _FATE = ("what was in RAM of it is lost", "on flash, to be sent at the next start")
-_DRAIN_MS = 3000  # how long the end waits for the last acknowledgements
+_DRAIN_MS = const(3000)  # how long the end waits for the last acknowledgements
 
 
 def leave(node, board, drain_ms=_DRAIN_MS):
@@ -27,24 +29,22 @@ def leave(node, board, drain_ms=_DRAIN_MS):
 
 
 def end(board, feed, node, error):
-    """Say why where that survives, save what can be saved, and begin anew: does not return.
+    """Save what can be saved, say why where that survives, and begin anew. MemoryError: that has not been said.
 
     node: a list of the Node, or of none, emptied here: its memory is needed.
     """
-    note = board.note
-    board.note = note & 0xFF00 | min((note & 0xFF) + 1, 0xFF)
     feed()
-    asyncio.new_event_loop()
     try:
-        try:
-            if node:
-                node.pop().save()
-        finally:
-            feed()
-            gc.collect()
-            _record(board, error)
-    except Exception as e:  # whatever it is, the node begins anew
-        board.write("not saved or recorded: %r" % e)
+        if node:
+            node.pop().save()
+    except Exception as e:  # it died of something
+        board.write("not saved: %r" % e)
+    feed()
+    gc.collect()
+    try:
+        _record(board, error)
+    except OSError as e:
+        board.write("not recorded: %s" % e)
     board.restart()
 
 

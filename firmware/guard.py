@@ -1,6 +1,8 @@
 """Feeds the watchdog while everything goes on. What does not ends the node in order, with the reason."""
 
-_LOW = 3  # times in a row
+from micropython import const
+
+_LOW = const(3)  # times in a row
 
 
 class Restart(Exception):

@@ -6,10 +6,12 @@ Each is a pair: configuration and secrets, never one of another pair. Loaded whe
 import os
 from binascii import crc32
 
+from micropython import const
+
 GIVEN, GOOD, VAULT = "given", "good", "vault"
 _SUFFIX = {GIVEN: ".json", GOOD: ".good"}
 _NAMES = ("config", "secrets")
-_MOST = 16384  # bytes of one
+_MOST = const(16384)  # bytes of one
 
 
 def read(board, which):

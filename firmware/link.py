@@ -3,10 +3,19 @@
 import asyncio
 from time import ticks_add, ticks_diff, ticks_ms
 
+from micropython import const
+
 from firmware.dial import Unreachable
 from firmware.session import CLOSED, OPEN
 from mqtt.window import FREE
 from outbox.record import TICKS
+
+_POLL_MS = const(10)  # how long an acknowledgement may lie unread
+_BUSY_MS = const(2)  # the same while records wait for room in the window
+_DOUBT_MS = const(2000)  # silence of a broker that owes an acknowledgement; longer for one that proved to be slow
+_DOUBT_AGAIN_MS = const(30000)  # after the last doubt that was wrong it is as short as at first
+_TURN = const(50)  # live frames to one durable record on a link that is too slow for what is live
+_NEXT_MS = const(50)  # until the next broker of several is tried
 
 
 class Link:
@@ -21,13 +30,6 @@ class Link:
 
     `pump()` does what can be done now: the meter calls it for each frame, `run()` in between.
     """
-
-    _POLL_MS = 10  # how long an acknowledgement may lie unread
-    _BUSY_MS = 2  # the same while records wait for room in the window
-    _DOUBT_MS = 2000  # silence of a broker that owes an acknowledgement; longer for one that proved to be slow
-    _DOUBT_AGAIN_MS = 30000  # after the last doubt that was wrong it is as short as at first
-    _TURN = 50  # live frames to one durable record on a link that is too slow for what is live
-    _NEXT_MS = 50  # until the next broker of several is tried
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Link:
         self.down = True
         self._told = {}  # by broker: the error that was logged
         self._doubted = False
-        self._doubt_ms = self._DOUBT_MS
+        self._doubt_ms = _DOUBT_MS
         self._doubted_ms = 0
         self._live_sent = 0  # since a durable record had its turn
         self._heard_ms = self._quiet_ms = 0  # the broker's last word; since when it owes another
@@ -76,9 +78,9 @@ class Link:
     async def run(self):
         while True:
             self.turns = self.turns + 1 & 0xFFFF
-            wait_ms = 0 if self.pump() else self._POLL_MS
+            wait_ms = 0 if self.pump() else _POLL_MS
             if wait_ms and self.session.state == OPEN and self.outbox.ring.sent != self.outbox.ring.written:
-                wait_ms = self._BUSY_MS
+                wait_ms = _BUSY_MS
             await asyncio.sleep_ms(wait_ms)
 
     def pump(self):
@@ -119,8 +121,8 @@ class Link:
                 self._doubted = False
                 self._doubt_ms *= 2
                 self._doubted_ms = now
-            elif self._doubt_ms > self._DOUBT_MS and ticks_diff(now, self._doubted_ms) >= self._DOUBT_AGAIN_MS:
-                self._doubt_ms = self._DOUBT_MS
+            elif self._doubt_ms > _DOUBT_MS and ticks_diff(now, self._doubted_ms) >= _DOUBT_AGAIN_MS:
+                self._doubt_ms = _DOUBT_MS
         elif self._again_ms and not self._doubted and ticks_diff(now, self._quiet_ms) >= self._doubt_ms:
             self._doubted = True
             self.outbox.again(now & TICKS, ticks_diff(now, session.heard_ms) + self._again_ms, False)
@@ -150,7 +152,7 @@ class Link:
         if error:
             self._explain(str(error), wait_ms)
             if not self.brokers.failed():
-                wait_ms = self._NEXT_MS
+                wait_ms = _NEXT_MS
         if not self.down:
             self.follow.lost()
             # It may have died with what it had acknowledged but not saved, and still say "session present".
@@ -180,7 +182,7 @@ class Link:
             self.on_connected()
         self._greeting = 2
         self._doubted = False
-        self._doubt_ms = self._DOUBT_MS
+        self._doubt_ms = _DOUBT_MS
         self.follow.connected(now)
         if self._command_topic:
             self.session.subscribe(self._command_topic)
@@ -206,7 +208,7 @@ class Link:
             return True
         if session.window.full():
             return False
-        if session.window.nearly_full() and self._live_sent >= self._TURN and self.follow.send(session, now, True):
+        if session.window.nearly_full() and self._live_sent >= _TURN and self.follow.send(session, now, True):
             self._live_sent = 0
             return True
         seq = outbox.next()
@@ -254,7 +256,7 @@ class Link:
         """Wait until nothing waits, or for most_ms; then say STATUS "stopped" if connected."""
         end_ms = ticks_add(ticks_ms(), most_ms)
         while self.outbox.waiting and ticks_diff(end_ms, ticks_ms()) > 0:
-            await asyncio.sleep_ms(self._POLL_MS)
+            await asyncio.sleep_ms(_POLL_MS)
         end_ms = ticks_add(ticks_ms(), most_ms)
         told = False
         while self.session.state == OPEN and ticks_diff(end_ms, ticks_ms()) > 0:
@@ -262,4 +264,4 @@ class Link:
                 told = self.report("stopped")
             elif not self.session.window.open_count:
                 return
-            await asyncio.sleep_ms(self._POLL_MS)
+            await asyncio.sleep_ms(_POLL_MS)

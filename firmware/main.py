@@ -50,7 +50,9 @@ def main(argv):
         return 1
     from firmware.node import work
 
-    work(node, config["status_s"], config["energy_s"], seconds)
+    status_s, energy_s = config["status_s"], config["energy_s"]
+    del config  # it is no longer used, but would stay on the heap
+    work(node, status_s, energy_s, seconds)
     from firmware.ending import leave
 
     leave(node, board)

@@ -4,11 +4,13 @@ import asyncio
 import gc
 from time import ticks_ms
 
+from micropython import const
+
 from firmware.lamp import code
 from firmware.modules import forget
 
-_LOOK_S = 10  # at most, between looks at the clock and at what an EVENT should tell
-_WATCH_MS = 500
+_LOOK_S = const(10)  # at most, between looks at the clock and at what an EVENT should tell
+_WATCH_MS = const(500)
 
 
 class Node:

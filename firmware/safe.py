@@ -5,6 +5,8 @@ import json
 import sys
 from time import ticks_diff, ticks_ms
 
+from micropython import const
+
 from firmware import lastgood
 from firmware.lamp import SAFE, Lamp
 from firmware.log import Log
@@ -12,9 +14,9 @@ from firmware.modules import forget
 
 HOUR_S = 3600  # until a normal start is tried again
 TURN_S = 300  # that one configuration has for reaching its broker
-_STEP_MS = 50
-_STATUS_S = 60
-_RETRY_MS = 5000
+_STEP_MS = const(50)
+_STATUS_S = const(60)
+_RETRY_MS = const(5000)
 _NONE = "-"  # in place of a broker that is not known
 
 

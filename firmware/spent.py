@@ -8,14 +8,30 @@ import sys
 
 # module, class ("-": functions of the module), names
 _SPENT = """
+boards.micro Micro __init__ open
 boards.paced Paced __init__
+boards.rp2.adc Sampler __init__
+boards.rp2.board Board __init__
+boards.sampled Sampled __init__
+boards.sockets Sockets __init__
 boards.source BlockSource __init__
+boards.storage Folder __init__
 boards.synthetic Synthetic __init__
+boards.unix.board - _identity _storage
+boards.unix.board Board __init__ _take open
+boards.unix.board _Flash __init__
+boards.unix.clock - _adjtimex
+boards.unix.clock Clock __init__
+boards.unix.network Network __init__
 boards.unix.replay Replay __init__
+boards.wallclock Clock __init__
+boards.wifi Station __init__
+boards.wifi WifiNetwork __init__
 c37118.writer - _fixed _single
 c37118.writer DataWriter __init__
 energy.registers Registers __init__ restore
 firmware.brokers Brokers __init__
+firmware.dial Dial __init__
 firmware.energy Energy __init__ _restore _begin_anew
 firmware.events Events __init__
 firmware.follow FollowUp __init__
@@ -25,12 +41,15 @@ firmware.link Link __init__
 firmware.log Log __init__
 firmware.meter Meter __init__
 firmware.node Node __init__
+firmware.ntp Asker __init__
+firmware.radio Radio __init__
 firmware.session Session __init__ set_last_will _write_hello
 firmware.status Status __init__
 firmware.timekeeper Timekeeper __init__
 mqtt.inbound Inbound __init__
 mqtt.pace Pace __init__
 mqtt.publish Publish __init__
+mqtt.retry Retry __init__
 mqtt.window Window __init__
 outbox.backlog Backlog __init__
 outbox.boots Boots __init__ _load _read
@@ -42,6 +61,7 @@ outbox.reader Reader __init__
 outbox.ring Ring __init__ begin
 outbox.store Store __init__
 outbox.stream StreamLog __init__ begin
+outbox.tally Tally __init__
 outbox.thinning Thinning __init__
 phasor.estimator Estimator __init__ _design
 phasor.trigger Trigger __init__ _level

@@ -3,7 +3,9 @@
 import json
 from time import ticks_add, ticks_diff, ticks_ms
 
-_TEXT_MOST = 100  # of an error: the message must fit into its packet
+from micropython import const
+
+_TEXT_MOST = const(100)  # of an error: the message must fit into its packet
 _OUTBOX = (
     "storage",
     "flash_waiting",

@@ -5,9 +5,11 @@ Imports stand where their code is needed: the large buffers take their room befo
 
 import random
 
+from micropython import const
+
 from firmware.modules import forget
 
-_STATUS_BYTES = 1791
+_STATUS_BYTES = const(1791)
 
 
 def build(config, board, log, feed, facts, heap_floor):

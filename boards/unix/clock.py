@@ -3,11 +3,13 @@
 import struct
 import time
 
+from micropython import const
+
 from timebase.quality import quality
 
-_NO_TIME_SOC = 1609459200  # 2021-01-01: where a board without battery clock begins to count
-_DRIFT_PPM = 50  # of the monotonic clock: a crystal over the temperatures of a cabinet
-_UNKNOWN_US = 20000000  # what an error that nobody bounds counts as: beyond every quality
+_NO_TIME_SOC = const(1609459200)  # 2021-01-01: where a board without battery clock begins to count
+_DRIFT_PPM = const(50)  # of the monotonic clock: a crystal over the temperatures of a cabinet
+_UNKNOWN_US = const(20000000)  # what an error that nobody bounds counts as: beyond every quality
 
 
 class Clock:

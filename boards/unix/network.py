@@ -2,9 +2,11 @@
 
 import socket
 
+from micropython import const
+
 from boards.sockets import Sockets
 
-_LOOK_UP_EVERY = 20  # attempts: an address is kept, for asking is what blocks, but it may change
+_LOOK_UP_EVERY = const(20)  # attempts: an address is kept, for asking is what blocks, but it may change
 
 
 class Network(Sockets):

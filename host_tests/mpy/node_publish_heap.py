@@ -109,7 +109,7 @@ def main(argv):
     found = pieces(link, 100)
     total = asyncio.run(measure(link.run(), produce(link, messages, rate)))
     share = messages // 5  # of the switches, is enough to know what one takes
-    loop = 5 * asyncio.run(measure(idle(link._POLL_MS), tick(share, rate)))
+    loop = 5 * asyncio.run(measure(idle(10), tick(share, rate)))
     report = {"total": total / messages, "loop": loop / messages, "outside": (total - loop) / messages}
     report["pieces"] = found
     report["sent_again"] = link.session.again
