@@ -33,7 +33,7 @@ def configuration(folder, host, port, **sections):
         "status_s": 1,
     }
     for name, value in sections.items():
-        config[name] = {**config[name], **value} if isinstance(value, dict) else value
+        config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
     path = folder / "node.json"
     path.write_text(json.dumps(config))
     return path
