@@ -49,7 +49,8 @@ def _tell(results, authority):
 
 _FOLDER = typer.Argument(help="Where to write: laid out like /node of a device; with --fleet a folder ID for each.",
                          show_default=False)
-_PORT = typer.Option(help="Write onto the board at this port instead, such as /dev/ttyACM0.", show_default=False)
+_PORT = typer.Option(help="Write onto the board at this port instead, such as /dev/ttyACM0; auto: the only one.",
+                     show_default=False)
 _FLEET = typer.Option(help="CSV, one row a node; its header names keys: id,measurement.idcode,wifi.ssid,...",
                       show_default=False, dir_okay=False)
 _CONFIG = typer.Option(help="Configuration to start from (JSON). Without: what the node in FOLDER has.",
@@ -135,7 +136,8 @@ def provision(
 
 
 def _onto_board(run, port, config, wishes):
+    from gridmote.flash.port import find
     from gridmote.provision.board import stopped
 
-    with stopped(port) as place:
+    with stopped(find() if port == "auto" else port) as place:
         return run.one(place, config, wishes, on_board=True)

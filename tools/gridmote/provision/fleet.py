@@ -10,10 +10,12 @@ from gridmote.fault import Fault
 from gridmote.provision.identity import Mistakes, plan
 from gridmote.provision.layout import KEY_FILES, on_host
 from gridmote.provision.values import known, parsed, put
+from settings.schema import SECRETS
 
 
 class Row(NamedTuple):
     line: int
+    keys: tuple  # of the header
     cells: dict  # {key: (column from 1, text)}, those that are not empty
 
 
@@ -40,10 +42,10 @@ def read_rows(path):
                 mistakes.append((start, min(len(cells), header[1]) + 1,
                                  f"{len(cells)} cells, but the header has {header[1]}"))
             else:
-                rows.append(Row(start, {key: (column, cells[column - 1].strip())
+                rows.append(Row(start, tuple(header[0]), {key: (column, cells[column - 1].strip())
                                         for key, column in header[0].items() if cells[column - 1].strip()}))
     except csv.Error as error:
-        mistakes.append((table.line_num, 1, str(error)))
+        mistakes.append((line, 1, str(error)))
     if not rows and not mistakes:
         raise Fault(f"{path}: no nodes in it; a header of keys and a row for each are needed")
     return rows, mistakes
@@ -78,7 +80,7 @@ def plans(path, base, complete, ask):
                 found.append((row, plan(given, {}, ask)))
             except Mistakes as error:
                 wrong = error.found
-        mistakes += [_at(row, key, f"{key}: {text}" if key else text) for key, text in wrong]
+        mistakes += _placed(row, wrong)
     mistakes += _twice(found)
     if not mistakes:
         return [_completed(path, row, given, complete, ask) for row, given in told]
@@ -90,7 +92,16 @@ def _completed(path, row, given, complete, ask):
     try:
         return plan(given, {}, ask)
     except Mistakes as error:
-        raise Fault(_told(path, [_at(row, key, f"{key}: {text}") for key, text in error.found])) from None
+        raise Fault(_told(path, _placed(row, error.found))) from None
+
+
+def _placed(row, wrong):
+    """[(line, column, mistake)]. In a table with passwords no cell is shown: it may be one in the wrong column."""
+    for key, text in wrong:
+        if any(secret in row.keys for secret in SECRETS):
+            for _, cell in row.cells.values():
+                text = text.replace(repr(cell), "as given")
+        yield _at(row, key, f"{key}: {text}" if key else text)
 
 
 def _told(path, mistakes):

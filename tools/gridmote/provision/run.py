@@ -107,7 +107,7 @@ class Run:
         if on_board and planned.full["source"]["kind"] == "replay":
             raise Fault("source.kind: replay is for `gridmote node`; boards have synthetic and adc")
         with self._authority.held():
-            return self._put(place, planned, old, on_board)
+            return self._put(place, planned, old, self._make(place, planned, old), on_board)
 
     def fleet(self, table, folder, config, wishes):
         """[Result] of every row of the table, in folder/ID; Fault before anything is written if a row is wrong."""
@@ -118,15 +118,26 @@ class Run:
             self._passwords.complete(given, read_set(FolderPlace(folder / given["id"])))
 
         planned = fleet.plans(table, given, complete, word)
-        found = [(FolderPlace(folder / one.id), one) for one in planned]
         with self._authority.held():
-            return [self._put(place, one, read_set(place), False) for place, one in found]
+            made, faults = [], []
+            for one in planned:
+                place = FolderPlace(folder / one.id)
+                try:
+                    old = read_set(place)
+                    made.append((place, one, old, self._make(place, one, old)))
+                except Fault as fault:
+                    faults.append(str(fault))
+            if faults:
+                raise Fault("\n".join(faults))
+            return [self._put(*parts) for parts in made]
 
-    def _put(self, place, planned, old, keep_good):
+    def _make(self, place, planned, old):
         try:
-            made = make(planned, old, self._authority, **self._options)
+            return make(planned, old, self._authority, **self._options)
         except Fault as fault:
             raise Fault(f"{place}: {fault}") from None
+
+    def _put(self, place, planned, old, made, keep_good=False):
         note = interrupted(place)
         try:
             changed = install(place, made.node_set, keep_good)
