@@ -118,12 +118,14 @@ class Device:
         self._line = self._slave = self._server = None
 
     def _power_on(self, mode, cause):
-        settings = {**self._board, "image": str(self.image), "mode": mode, "cause": cause,
-                    "cut_after": self.cut_after}
+        settings = {"image": str(self.image), "mode": mode, "cause": cause,
+                    "cut_after": self.cut_after, "network": self._board["platform"] != "linux", **self._board}
+        self._running = None  # not before it says so
         self.events.append(mode)
-        script = ROOT / "host_tests/mpy/board_repl.py"
+        script, place = ROOT / "host_tests/mpy/board_repl.py", self._folder / "board.json"
+        place.write_text(json.dumps(settings))
         self._process = subprocess.Popen(
-            self._port.command(script, json.dumps(settings), heapsize=self._heapsize),
+            self._port.command(script, place, heapsize=self._heapsize),
             env=self._port.environment((".frozen", str(ROOT / "host_tests/mpy"))), cwd=self._folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
             start_new_session=True)
@@ -146,7 +148,8 @@ class Device:
     def _serve(self):
         while not self._ending:
             output = self._process.stdout.fileno() if self._process else None
-            handlers = {output: self._from_board, self._line: self._from_host, self._wake_in: self._from_test,
+            line = self._line if self._running is not None or not self._process else None
+            handlers = {output: self._from_board, line: self._from_host, self._wake_in: self._from_test,
                         self._server: self._accept}
             with selectors.DefaultSelector() as selector:
                 for place, handler in handlers.items():
@@ -176,6 +179,9 @@ class Device:
         if not data:
             self._ended(self._gone())
             return
+        markers = re.findall(rb"[\x0e\x0f]", data)
+        if markers:
+            self._running, data = markers[-1] == b"\x0e", re.sub(rb"[\x0e\x0f]", b"", data)
         data = re.sub(rb"(?<!\r)\n", b"\r\n", data)
         self.said += data
         if self._line is not None:
@@ -186,11 +192,14 @@ class Device:
         if status == CUT:
             self.cut_after = 0
             self.events.append("cut")
+            self._unplug()  # a USB port goes with the power
         elif status == _WATCHDOG:
             self.events.append("watchdog")
             self._power_on("cold", "watchdog")
         elif status in _MODES:
             self._power_on(_MODES[status], "restart")
+        elif self.said.endswith(b"\r\n") and b"FATAL: uncaught NLR" in self.said[-60:]:
+            self._power_on("cold", "crash")  # the port's SIGINT came in the midst of its C code: no board does that
         else:
             self.events.append(f"dead {status}")
 
@@ -212,7 +221,7 @@ class Device:
         self.heard += len(data)
         for part in re.split(rb"(\x03)", data):
             if part and self._process:
-                if part == b"\x03":
+                if part == b"\x03" and self._running:
                     self._process.send_signal(signal.SIGINT)
                     time.sleep(0.03)  # a second one before the first was seen would end the port
                 else:

@@ -62,6 +62,7 @@ def test_power_goes_in_the_midst_of_a_write(mpy, tmp_path):
                             "for i in range(9):\n with open('f%d' % i, 'w') as f: f.write('x' * 600)"],
                            capture_output=True, timeout=4)
         assert device.events[-1] == "cut"
+        device.plug()
         device.power_on()
         assert mpremote(device, "exec", "import sys; print(sys.platform)") == (0, "esp32\n")
     finally:

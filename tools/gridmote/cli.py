@@ -9,6 +9,7 @@ COMMANDS = {  # name, which is that of the module and of its function: what `gri
     "demo": "See everything work: broker, meter, PDC adapter and a PDC, with a summary and a picture.",
     "node": "Run one node on this computer, from a configuration.",
     "provision": "Make the identity of a node, or of a fleet: configuration, keys, certificate.",
+    "flash": "Put the application onto a board (Pico W, ESP32) and see its first frame acknowledged.",
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
     "gaps": "What is missing in an archive: from when to when, how much, and why.",
     "export": "The frames of an archive as CSV.",
