@@ -83,8 +83,6 @@ class Micro:
     def write(self, text):
         print(text)
 
-    log = write
-
     def _use_led(self, pin):
         self._led = None if pin is None else machine.Pin(pin, machine.Pin.OUT)
 

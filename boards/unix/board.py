@@ -77,8 +77,6 @@ class Board:
     def write(self, text):
         print(text)
 
-    log = write
-
     def _take(self, name, remove=True):
         try:
             with open(self.node_folder + "/" + name) as file:
