@@ -27,7 +27,7 @@ class Station:
             self._wlan.config(reconnects=0)  # else it tries for ever, and tells nothing but "connecting"
 
     def off(self):
-        self._wlan.active(False)
+        self._wlan.active(False)  # not deinit(), which hangs at times (micropython issue 17621)
 
     def join(self, ssid, password):
         """Begins; `state` tells what comes of it."""

@@ -5,7 +5,8 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 _JOIN_MS = const(30000)  # for joining and for an address
-_SETTLE_MS = const(3000)  # the ESP32 tells of the network that it has left after it was told to join
+_SETTLE_MS = const(3000)  # the ESP32 may still tell of the network before
+_GAP_MS = const(1000)  # it leaves a network in the background, and refuses to join one meanwhile
 _SOON_MS = const(2000)  # until the first try again, twice as long after each that fails, up to:
 _ABSENT_MS = const(30000)  # an access point comes back at any time; looking for it costs nothing else
 _PASSWORD_MS = const(300000)  # a wrong password is repaired by people
@@ -48,6 +49,8 @@ class Radio:
             if self._on:
                 self._look(now, reached)
             elif ticks_diff(now, self._due_ms) >= 0:
+                if self._why == "off":
+                    self._station.off()
                 self._station.on(self._country)
                 self._on = True
                 self._join(now)
@@ -57,12 +60,11 @@ class Radio:
 
     def _look(self, now, reached):
         state = self._station.state()
-        if state == "up":
+        if state == "up" and self._joining:
             self._is_up(now, reached)
             return
         if self.state == "up" and state in ("off", "absent"):
-            self._joining = False  # it has just been lost: the next try tells why
-            self._due_ms = now
+            self._leave(now)  # it has just been lost: the next try tells why
         if ticks_diff(now, self._good_ms) > self._reset_ms:
             self._reset(now)
         elif not self._joining:
@@ -79,7 +81,6 @@ class Radio:
             self._failed(now, state)
 
     def _is_up(self, now, reached):
-        self._joining = True
         self._since_ms = now
         if self.state != "up":
             self._good_ms = now
@@ -93,10 +94,15 @@ class Radio:
         elif ticks_diff(now, self._good_ms) > _UNREACHED_MS:
             self._good_ms = now
             self._log.warning("Wi-Fi: no broker for %d s, joining anew", _UNREACHED_MS // 1000)
-            self._join(now)
+            self._leave(now)
+
+    def _leave(self, now):
+        self._station.leave()
+        self._joining = False
+        self._due_ms = ticks_add(now, _GAP_MS)
+        self._tell("joining")
 
     def _join(self, now):
-        self._station.leave()
         self._station.join(self._ssid, self._password)
         self._joining = True
         self._since_ms = now
@@ -104,13 +110,13 @@ class Radio:
             self._tell("joining")
 
     def _reset(self, now):
-        """Off and on: its firmware is loaded anew."""
+        """Off and on."""
         self._log.warning("Wi-Fi: radio reset")
         self._good_ms = now
         self._reset_ms = _RESET_AGAIN_MS
         self._station.off()
         self._on = self._joining = False
-        self._due_ms = now
+        self._due_ms = ticks_add(now, _GAP_MS)
 
     def _failed(self, now, state, why=""):
         """When the next try is due: ever later while they fail in the same way."""

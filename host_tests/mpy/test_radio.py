@@ -15,6 +15,7 @@ class Station:
     def __init__(self):
         self.network, self.password, self.dhcp, self.broken = True, "right", True, False
         self.now = self.stale = 0
+        self.leaving = 0  # until then it goes on with the network that it was told to leave
         self.said = "off"
         self.active = False
         self.began = None
@@ -39,6 +40,8 @@ class Station:
     def join(self, ssid, password):
         assert self.active and self.began is None and ssid == "ours"
         self._call("join")
+        if self.now < self.leaving:
+            raise OSError("Wifi Internal Error")
         self.began = self.now
         self.given = password
 
@@ -46,6 +49,7 @@ class Station:
         assert self.active
         self._call("leave")
         self.began = None
+        self.leaving = self.now + 600
 
     def state(self):
         assert self.active, "asked while it is off"
@@ -58,7 +62,7 @@ class Station:
                 self.began = None
             elif passed >= self.stale:
                 self.said = self._outcome(passed) if self.said != "up" else "up"
-        elif self.said == "up":
+        elif self.said == "up" and self.now >= self.leaving:
             self.said = "off"
         return self.said
 
@@ -187,7 +191,7 @@ assert world.count("join") == 1
 world = World()
 world.station.broken = True
 world.run(600_000)
-assert world.radio.state == "off" and 3 <= world.count("on") <= 12, world.count("on")
+assert world.radio.state == "off" and 3 <= world.count("on") + world.count("off") <= 12, world.station.calls
 assert len(world.lines) <= 2, world.lines
 world.station.broken = False
 world.took("up", 310_000)
@@ -204,7 +208,8 @@ world.took("up", 5_000)
 world.reached = False
 began = world.station.now
 world.run(1_000_000)
-assert world.count("join", began) == 3, world.count("join", began)
+assert world.count("join", began) == 3 and len(world.ups) == 4, (world.count("join", began), world.ups)
+assert world.radio.state == "up" and world.count("off") == 0
 world.reached = True
 began = world.station.now
 world.run(1_000_000)
