@@ -37,7 +37,8 @@ def device(app, slot, wanted):
 def _die(board, feed, node, error):
     """It counts, is recorded as far as there is memory for that, and the board begins anew."""
     board.note = board.note & 0xFF00 | min((board.note & 0xFF) + 1, 0xFF)
-    asyncio.new_event_loop()  # the other one's tasks hold the node
+    asyncio.new_event_loop()
+    asyncio.core.cur_task = None  # would hold the node, as the old loop's tasks would
     for _ in range(2):
         try:
             gc.collect()

@@ -93,7 +93,7 @@ class Ear:
             self._json[kind].append(json.loads(payload))
         elif kind == "PMU-UNTIMED":
             self.untimed.append(payload)
-        else:
+        elif kind != "CMD":
             for frame in whole_frames(payload):
                 assert idcode_of(frame) == _IDCODE
                 if kind_of(frame) == DATA:
