@@ -7,6 +7,7 @@ import pty
 import select
 import stat
 import subprocess
+import sys
 import termios
 
 import pytest
@@ -119,6 +120,46 @@ def test_segments_share_a_key_and_nodes_do_not(work):
     assert len({one["node_key"] for one in keys.values()}) == 3
     work.run("c", "--topic", "x/y/1")
     assert work.node("c")[1]["gossip"]["segment_key"] == keys["a"]["segment_key"]
+
+
+def test_names_with_dots_do_not_make_one_segment_of_two(work):
+    for name, place in (("a", "x.y/z/1"), ("b", "x/y.z/1"), ("c", "../../..")):
+        work.run(name, "--config", "meter.json", "--id", name, "--topic", place)
+    assert len({work.node(name)[1]["gossip"]["segment_key"] for name in "abc"}) == 3
+    assert len(list((work.folder / "fleet-keys/segments").iterdir())) == 3
+
+
+def test_a_certificate_near_its_end_is_made_anew_for_the_same_key(work, ca):
+    work.run(*FIRST, "--ca", ca, "--days", 20)
+    before = read_set(FolderPlace(work.folder / "m1"))
+    assert "made, CN m1" in work.run("m1").stdout
+    after = read_set(FolderPlace(work.folder / "m1"))
+    assert after.key_file("key") == before.key_file("key")
+    assert after.key_file("certificate") != before.key_file("certificate")
+    assert after.secrets == before.secrets and "kept, CN m1" in work.run("m1").stdout
+
+
+def test_two_at_once(work):
+    with Authority(work.folder / "fleet-keys", None).held():
+        assert "in use by another" in work.run(*FIRST, status=1).stderr
+    assert not (work.folder / "m1").exists()
+    work.run(*FIRST)
+
+
+def test_tls_at_the_port_of_plain_mqtt_is_remarked(work, ca):
+    assert "8883 is usual" in work.run(*FIRST, "--ca", ca, "--broker", "b:1883").stdout
+    assert "8883 is usual" not in work.run("m1", "--broker", "b").stdout
+
+
+def test_an_exception_that_nobody_expected_shows_no_secret(work, ca):
+    code = ("import gridmote.provision.run as run\nfrom gridmote.cli import app\n"
+            "def broken(place, new, keep_good):\n  raise RuntimeError('unexpected')\n"
+            "run.install = broken\napp(prog_name='gridmote')")
+    words = {"GRIDMOTE_WIFI_PASSWORD": WIFI, "GRIDMOTE_PASSWORD": MQTT}
+    done = subprocess.run([sys.executable, "-c", code, "provision", *FIRST, "--ca", ca, "--user", "u"],
+                          cwd=work.folder, env={**os.environ, **words}, capture_output=True, text=True)
+    assert "Traceback" in done.stderr and "unexpected" in done.stderr
+    work.check(done.stdout + done.stderr)
 
 
 def test_a_copied_configuration_does_not_copy_an_identity(work, ca):

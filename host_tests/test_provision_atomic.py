@@ -1,11 +1,13 @@
 """An identity is replaced atomically: cut at every change of the disk, the old or the new one is there, whole."""
 
+import importlib
 import json
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from firmware import lastgood
 from gridmote.fault import Fault
 from gridmote.provision import authority, folder
 from gridmote.provision.authority import Authority
@@ -23,6 +25,11 @@ from host_tests.test_mqtt_tls import Authority as BrokerAuthority
 def no_waiting_for_the_disk(monkeypatch):
     for module in (folder, authority):
         monkeypatch.setattr(module, "os", DyingOs(1 << 60))
+
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(sys.modules, "micropython", SimpleNamespace(const=lambda value: value))
+    lastgood = importlib.import_module("firmware.lastgood")  # what decides on the device
 
 
 def node(rate, word, key):

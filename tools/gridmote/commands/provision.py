@@ -41,6 +41,8 @@ def _tell(results, authority):
     for one in results:
         if one.note:
             console.print(Text(f"{one.place}: {one.note}; now it is whole"))
+    if any("ca" in one.plan.files and one.plan.full["broker"]["port"] == 1883 for one in results):
+        console.print(Text("TLS at port 1883, where brokers expect none: 8883 is usual (--broker host:8883)"))
     if any(one.made.certificate in ("made", "kept") for one in results):
         console.print(Text(f"The broker knows the nodes by {authority.folder}/ca.pem (mosquitto: cafile, "
                            "require_certificate true, use_identity_as_username true)"))

@@ -1,7 +1,7 @@
 """The keys of a fleet, in a folder of the utility: its CA, a key for each segment and one for each node.
 
     ca.pem ca.key            the CA of the nodes' certificates; one's own (PEM) may be put here instead
-    segments/A.B.C.key       hexadecimal; seals the gossip of the segment at topic A/B/C
+    segments/A,B,C.key       hexadecimal; seals the gossip of the segment at topic A/B/C
     nodes/ID.key             hexadecimal, the newest first; the second is what a node still has that a change of its
                              keys did not reach
 
@@ -133,7 +133,7 @@ class Authority:
 
     def segment_key(self, segment, has):
         """Hexadecimal; `has`: what a node of the segment has already, "" for none. Fault if that is another one."""
-        path = self.folder / "segments" / f"{'.'.join(segment)}.key"
+        path = self.folder / "segments" / f"{','.join(segment)}.key"
         lines = _lines(path)
         if not lines:
             lines = [has or secrets.token_hex(32)]
