@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gridmote.fault import Fault
+from gridmote.flash.identity import Identity
 from gridmote.provision.authority import Authority
 from gridmote.provision.board import stopped
 from gridmote.provision.layout import encode, read_set
@@ -77,6 +78,18 @@ def test_onto_a_board_and_again(mpy, device, work):
     assert json.loads(image.read("config.good")).get("measurement") == {"idcode": 765}
     assert sorted(image.files) == sorted(
         [f"/node/{name}" for name in ("config.json", "config.good", "secrets.json", "secrets.good", *found.keys)])
+
+
+def test_a_folder_is_flashed_as_it_is(mpy, device, work):
+    ca = BrokerAuthority(work.folder, "broker").pem
+    work.run("m1", "--config", "meter.json", "--wifi", "Lab", "--ca", ca)
+    identity = Identity(node=work.folder / "m1")
+    with stopped(device.place) as place:
+        identity.examine(place._link)
+        identity.install(place._link)
+    device.power_cut()
+    files = Image(mpy, device.image).files
+    assert {name.removeprefix("/node/"): data for name, data in files.items()} == work.files()
 
 
 def test_nobody_there_and_what_no_board_takes(work, device):

@@ -198,6 +198,8 @@ def node(
     try:
         given, checked = node_config.read(config)
         prepared = node_config.prepare(given, checked, node_config.folder_of(config), _convert)
+        if left := node_config.interrupted(config):
+            tell("start", f"{config}: {left}")
         _introduce(checked, word_size, heap, tell)
         Runner(config, prepared, word_size, heap, seconds, tell).run()
     except Fault as fault:

@@ -16,8 +16,7 @@ from gridmote.provision.passwords import Passwords, word
 from gridmote.provision.run import Run, Wishes
 from settings.schema import ConfigError
 
-_NO_PSK = ("--psk: not possible: MicroPython's tls module (1.25 to the current release) knows certificates only; "
-           "without --psk the node gets one")
+_NO_PSK = "--psk: not possible: MicroPython 1.25's tls knows certificates only; without --psk the node gets one"
 
 
 def _summary(results):
@@ -74,7 +73,7 @@ _CA = typer.Option(help="CA of the broker's certificate (PEM or DER): turns TLS 
                    exists=True, dir_okay=False)
 _CERTIFICATE = typer.Option("--certificate/--no-certificate", help="With TLS: a certificate of the node's own.")
 _DAYS = typer.Option(help="How long that is valid.", min=1, max=36500)
-_PSK = typer.Option("--psk", help="Not possible: MicroPython's tls knows certificates only.")
+_PSK = typer.Option("--psk", help="Not possible: MicroPython 1.25's tls knows certificates only.")
 _SET = typer.Option("--set", help="KEY=VALUE for any other key, such as measurement.rate=25. Again for more.",
                     show_default=False)
 _AUTHORITY = typer.Option(help="Folder of the fleet's CA and keys, made at first; a CA of your own: ca.pem and "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridmote.fault import Fault
 from gridmote.processes import BUILD
-from gridmote.provision import layout
+from gridmote.provision import install, layout
 from gridmote.provision.folder import FolderPlace
 from settings.schema import REQUIRED, SCHEMA, ConfigError, check
 from waveform.gmr import RecordingError, read_head
@@ -41,6 +41,12 @@ def read(path):
     except (ConfigError, ValueError, TypeError, OSError) as error:
         raise Fault("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
     return given, config
+
+
+def interrupted(path):
+    """What a run of `gridmote provision` left undone in the folder of this configuration, in words, or ""."""
+    path = Path(path)
+    return install.interrupted(FolderPlace(folder_of(path))) if path.is_dir() or path.name == layout.CONFIG else ""
 
 
 def _given(path):
