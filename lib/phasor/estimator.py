@@ -183,7 +183,8 @@ class Estimator:
         par[_CENTRE] = at * self._channels
         par[_ADDED] = (_mul30(self._tau << 10, self._tau_turn) - reference) & _TURN
         par[_TAU] = self._tau * 1049 // (4000 * self._half) + (1 << 19)
-        kernel.estimate(self._history, self._coef, par, self._out)
+        for channel in range(self._channels):
+            kernel.estimate(self._history, self._coef, par, self._out, channel)
         if self._to_rectangular:
             self._to_rectangular(self._out, self._channels)
         return True

@@ -30,11 +30,11 @@ def slide(history: ptr16, first: int, count: int):
 
 
 @micropython.viper
-def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
-    """Write magnitude, angle, deviation and ROCOF of every channel to `out`; units as in Estimator, `par` as laid
-    out there.
+def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32, channel: int):
+    """Write magnitude, angle, deviation and ROCOF of a channel to `out`; units as in Estimator, `par` as laid out
+    there. One channel a call: a loop around all this is a longer jump than an ESP32's processor has.
 
-    Each channel is estimated at the centre and half a nominal cycle to each side: the image that the window
+    It is estimated at the centre and half a nominal cycle to each side: the image that the window
     lets through at twice the frequency then falls out of frequency and ROCOF. `a * b >> 30` is made of
     three 15-bit products, since viper multiplies in 32 bits.
     """
@@ -43,95 +43,90 @@ def estimate(history: ptr16, coef: ptr16, par: ptr32, out: ptr32):
     shift = int(par[4])
     span = int(par[2]) * stride
     atan = ptr32(ATAN)
-    for channel in range(stride):
-        centre = int(par[3]) + channel - span
+    centre = int(par[3]) + channel - span
+    turn = 0
+    angle = 0
+    before = 0
+    first = 0
+    second = 0
+    magnitude = 0
+    for place in range(3):
+        # Symmetric window, even cosine, odd sine; samples are offset by 32768, coefficients by 16384.
+        re = ((int(history[centre]) - 32768) * (int(coef[0]) - 16384)) >> shift
+        im = 0
+        p = centre
+        q = centre
+        k = 2
+        for _ in range(taps):
+            p += stride
+            q -= stride
+            a = int(history[p])
+            b = int(history[q])
+            re += ((a + b - 65536) * (int(coef[k]) - 16384)) >> shift
+            im += ((b - a) * (int(coef[k + 1]) - 16384)) >> shift
+            k += 2
+        # Brought to 2^28..2^29 first, so that a small signal keeps its angle.
         turn = 0
-        angle = 0
-        before = 0
-        first = 0
-        second = 0
-        magnitude = 0
-        for place in range(3):
-            # Symmetric window, even cosine, odd sine; samples are offset by 32768, coefficients by 16384.
-            re = ((int(history[centre]) - 32768) * (int(coef[0]) - 16384)) >> shift
-            im = 0
-            p = centre
-            q = centre
-            k = 2
-            for _ in range(taps):
-                p += stride
-                q -= stride
-                a = int(history[p])
-                b = int(history[q])
-                re += ((a + b - 65536) * (int(coef[k]) - 16384)) >> shift
-                im += ((b - a) * (int(coef[k + 1]) - 16384)) >> shift
-                k += 2
-            # Brought to 2^28..2^29 first, so that a small signal keeps its angle.
-            turn = 0
-            if re < 0:
-                re = 0 - re
-                im = 0 - im
-                turn = 0x20000000
-            a = im
-            if a < 0:
-                a = 0 - a
-            a |= re
-            up = 0
-            if a:
-                while a < 0x10000000:
-                    a <<= 1
-                    up += 1
-            re <<= up
-            im <<= up
-            for i in range(24):
-                a = im >> i
-                b = re >> i
-                if im >= 0:
-                    re += a
-                    im -= b
-                    turn += int(atan[i])
-                else:
-                    re -= a
-                    im += b
-                    turn -= int(atan[i])
-            first = second
-            second = ((turn - before - int(par[6]) + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-            before = turn
-            if place == 1:
-                angle = turn
-                a = int(par[5])
-                b = (
-                    (re >> 15) * (a >> 15)
-                    + (((re >> 15) * (a & 32767)) >> 15)
-                    + (((re & 32767) * (a >> 15)) >> 15)
-                )
-                magnitude = b >> up
-            centre += span
-        swing = first + second
-        bend = second - first
-        o = channel * 4
-        # Beyond f0 / 4 off nominal, or without a signal, there is nothing to state but the magnitude.
-        if magnitude < int(par[12]) or swing > 0x10000000 or swing < -0x10000000:
-            out[o] = magnitude
-            out[o + 1] = -0x3FFFFFFF
-            out[o + 2] = -0x3FFFFFFF
-            out[o + 3] = -0x3FFFFFFF
-        else:
-            # The window's droop off nominal, u = pi * deviation / f0: 1 / sinc^2 u = 1 + c + 0.6 c^2, c = u^2 / 3.
-            d = swing >> 13
-            a = (((d * d) >> 12) * int(par[11])) >> 15
-            a += (((a * a) >> 17) * 5) >> 3
-            out[o] = magnitude + (((magnitude >> 14) * a) >> 3)
-            # The angle at the grid: d * tau is what the deviation turns between the centre and there.
-            k = 13 + 2 * channel
-            a = angle + int(par[7]) - int(par[k]) + ((d * (int(par[8]) - 0x80000 - int(par[k + 1]))) >> 6)
-            out[o + 1] = ((a + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-            a = int(par[9])
-            b = swing >> 15
-            out[o + 2] = b * (a >> 15) + ((b * (a & 32767)) >> 15) + (((swing & 32767) * (a >> 15)) >> 15)
-            a = int(par[10])
-            b = bend >> 15
-            out[o + 3] = b * (a >> 15) + ((b * (a & 32767)) >> 15) + (((bend & 32767) * (a >> 15)) >> 15)
+        if re < 0:
+            re = 0 - re
+            im = 0 - im
+            turn = 0x20000000
+        a = im
+        if a < 0:
+            a = 0 - a
+        a |= re
+        up = 0
+        if a:
+            while a < 0x10000000:
+                a <<= 1
+                up += 1
+        re <<= up
+        im <<= up
+        for i in range(24):
+            a = im >> i
+            b = re >> i
+            if im >= 0:
+                re += a
+                im -= b
+                turn += int(atan[i])
+            else:
+                re -= a
+                im += b
+                turn -= int(atan[i])
+        first = second
+        second = ((turn - before - int(par[6]) + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+        before = turn
+        if place == 1:
+            angle = turn
+            a = int(par[5])
+            b = (re >> 15) * (a >> 15) + (((re >> 15) * (a & 32767)) >> 15) + (((re & 32767) * (a >> 15)) >> 15)
+            magnitude = b >> up
+        centre += span
+    swing = first + second
+    bend = second - first
+    o = channel * 4
+    # Beyond f0 / 4 off nominal, or without a signal, there is nothing to state but the magnitude.
+    if magnitude < int(par[12]) or swing > 0x10000000 or swing < -0x10000000:
+        out[o] = magnitude
+        out[o + 1] = -0x3FFFFFFF
+        out[o + 2] = -0x3FFFFFFF
+        out[o + 3] = -0x3FFFFFFF
+    else:
+        # The window's droop off nominal, u = pi * deviation / f0: 1 / sinc^2 u = 1 + c + 0.6 c^2, c = u^2 / 3.
+        d = swing >> 13
+        a = (((d * d) >> 12) * int(par[11])) >> 15
+        a += (((a * a) >> 17) * 5) >> 3
+        out[o] = magnitude + (((magnitude >> 14) * a) >> 3)
+        # The angle at the grid: d * tau is what the deviation turns between the centre and there.
+        k = 13 + 2 * channel
+        a = angle + int(par[7]) - int(par[k]) + ((d * (int(par[8]) - 0x80000 - int(par[k + 1]))) >> 6)
+        out[o + 1] = ((a + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+        a = int(par[9])
+        b = swing >> 15
+        out[o + 2] = b * (a >> 15) + ((b * (a & 32767)) >> 15) + (((swing & 32767) * (a >> 15)) >> 15)
+        a = int(par[10])
+        b = bend >> 15
+        out[o + 3] = b * (a >> 15) + ((b * (a & 32767)) >> 15) + (((bend & 32767) * (a >> 15)) >> 15)
 
 
 @micropython.viper
