@@ -19,8 +19,8 @@ class Resolver:
     """sockets: with `udp` and `place`. server(): the name server's address, "" for none."""
 
     def __init__(self, sockets, server, port=53):
-        self._sockets = sockets
-        self._server = server
+        self._net = sockets
+        self._where = server
         self._port = port
         self._known = {}  # by host: [address, uses left]
         self._asked = {}  # by host: _Question
@@ -40,7 +40,7 @@ class Resolver:
         address = None
         try:
             if not asked:
-                asked = _Question(self._sockets, self._server(), self._port, host, now)
+                asked = _Question(self._net, self._where(), self._port, host, now)
             address = asked.step(now)
             if not address:
                 self._asked[host] = asked
@@ -62,31 +62,31 @@ class _Question:
             raise OSError("no name server is known")
         self._host = host
         try:
-            self._query = question(host, int.from_bytes(os.urandom(2), "big"))
+            self._packet = question(host, int.from_bytes(os.urandom(2), "big"))
         except ValueError as e:
             raise OSError(str(e))
         self._to = sockets.place(server, port)
         self._sock = sockets.udp()
         self._poller = select.poll()
         self._poller.register(self._sock, select.POLLIN)
-        self.began_ms = self._sent_ms = now
-        self._tries = 0
+        self.began_ms = self._asked_ms = now
+        self._turns = 0
 
     def step(self, now):
         """The address, or None as yet. OSError."""
         for _ in self._poller.ipoll(0):
             packet, sender = self._sock.recvfrom(512)
-            found = answer(packet, self._query) if sender == self._to else None
+            found = answer(packet, self._packet) if sender == self._to else None
             if isinstance(found, str):
                 return found
             if found in _FINAL:
                 raise OSError("no address for %s" % self._host)
-        if not self._tries or ticks_diff(now, self._sent_ms) > _TRY_MS:
-            if self._tries == _TRIES:
+        if not self._turns or ticks_diff(now, self._asked_ms) > _TRY_MS:
+            if self._turns == _TRIES:
                 raise OSError("no answer from the name server")
-            self._tries += 1
-            self._sent_ms = now
-            self._sock.sendto(self._query, self._to)
+            self._turns += 1
+            self._asked_ms = now
+            self._sock.sendto(self._packet, self._to)
         return None
 
     def close(self):

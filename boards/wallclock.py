@@ -8,7 +8,7 @@ from timebase.quality import quality
 
 _NO_TIME_SEC = const(1609459200 - (1 << 31))  # 2021-01-01: where a board without battery clock begins to count
 _DRIFT_PPM = const(50)  # of the crystal at most, over the temperatures of a cabinet
-_FAR_US = const(50000)  # what is put right by a step; less is made good by running faster or slower
+_FAR_US = const(50000)  # put right by a step, if it is certain; less is made good by running faster or slower
 _MOST_PPM = const(100)  # so much at most, beside what the crystal is off
 _UPDATE_US = const(2000)  # what the error can grow between updates: 10 s * (50 + 100 + 50) ppm
 _PPM = const(17)  # 2^24 / 10^6
@@ -25,54 +25,54 @@ class Clock:
     """
 
     def __init__(self, set_rtc=None):
-        self._set_rtc = set_rtc
+        self._tell = set_rtc
         self.known = self.stepped = False
-        self.gained_ms = self._gained_us = 0
-        self._tick, self._tick_ms = time.ticks_us(), time.ticks_ms()
+        self.gained_ms = self._ahead = 0
+        self._tick, self._ms = time.ticks_us(), time.ticks_ms()
         self._sec, self._us = _NO_TIME_SEC, 0  # the time line at _tick
         self._rest = 0  # of a microsecond, 2^-24
-        self._rate = self._drift = 0  # 2^-24: what it gains on ticks; the part that makes good the crystal's drift
-        # The last sample: its error (None: there was none), when, and what the time line is short of it, which goes
-        # on by bare ticks: so both are known to within the crystal's drift.
+        self._rate = self._frequency = 0  # 2^-24: what it gains on ticks, and of that to make good the crystal
+        # The last sample, carried on by bare ticks: its error (None: there was none), how long ago it was, and how
+        # late the time line is against it. All in us.
         self._error_us = None
-        self._age_us = self._owed_us = 0
-        self._slew_us = 0  # how long what is owed may be made good
-        self._held_us = 0  # since the last step
-        self._doubt = None  # (what was owed, error) of a sample that contradicts
+        self._passed = self._late = 0
+        self._span = 0  # how long it may run faster or slower for that
+        self._hold = 0  # since the last step
+        self._doubt = None  # (how late the line is by it, error) of a sample that contradicts
         self.sec, self.ns = _NO_TIME_SEC, 0
         self.update()
 
     def update(self):
         """Bring `tq` and `stat` up to now; at least every 10 s. MSG_TQ n: within 10^(n - 10) s; F: no time, or
         two that contradict each other."""
-        self._go_on()
+        self._advance()
         error_us = None
         if self.known and not self._doubt:
-            error_us = self._bound() + abs(self._owed_us) + _UPDATE_US
+            error_us = self._reach() + abs(self._late) + _UPDATE_US
         self.tq, self.stat = quality(error_us)
 
-    def _bound(self):
+    def _reach(self):
         """How far the last sample's time, carried on by ticks, may be off now."""
-        return self._error_us + self._age_us * _DRIFT_PPM // 1000000 + 1
+        return self._error_us + self._passed * _DRIFT_PPM // 1000000 + 1
 
-    def _go_on(self):
+    def _advance(self):
         """Bring the time line up to now."""
         tick, tick_ms = time.ticks_us(), time.ticks_ms()
         passed = time.ticks_diff(tick, self._tick)
-        missed_ms = time.ticks_diff(tick_ms, self._tick_ms) - passed // 1000
+        missed_ms = time.ticks_diff(tick_ms, self._ms) - passed // 1000
         if missed_ms > 100000:  # ticks_us began anew meanwhile: every 18 minutes on 32 bits
             passed += (missed_ms * 1000 + _PERIOD // 2) // _PERIOD * _PERIOD
-        self._tick, self._tick_ms = tick, tick_ms
+        self._tick, self._ms = tick, tick_ms
         self._rest += passed * self._rate
         gained = self._rest >> 24
         self._rest &= 0xFFFFFF
-        self._gained_us += gained
-        self.gained_ms = self._gained_us // 1000
-        self._owed_us -= gained
-        self._age_us += passed
-        self._held_us += passed
-        if self._age_us > self._slew_us:
-            self._rate = self._drift
+        self._ahead += gained
+        self.gained_ms = self._ahead // 1000
+        self._late -= gained
+        self._passed += passed
+        self._hold += passed
+        if self._passed > self._span:
+            self._rate = self._frequency
         us = self._us + passed + gained
         self._sec += us // 1000000
         self._us = us % 1000000
@@ -93,38 +93,38 @@ class Clock:
 
     def soc(self):
         """The second that runs now; only while `known`."""
-        self._go_on()
+        self._advance()
         return self._sec + (1 << 31)
 
     def next_second(self):
         """(SOC - 2^31 of the second that begins next, ms until it has begun)."""
-        self._go_on()
+        self._advance()
         self.stepped = False
-        self.gained_ms = self._gained_us = 0
+        self.gained_ms = self._ahead = 0
         return self._sec + 1, (1000000 - self._us) // 1000 + 1
 
     def sampled(self, sec, us, tick, error_us):
         """It was `sec` (SOC - 2^31) and `us` at ticks_us `tick`, to within error_us. False: not used, for what is
         known is better; None: it contradicts what is known, another one will decide."""
-        self._go_on()
+        self._advance()
         since = time.ticks_diff(self._tick, tick)
         owed = (sec - self._sec) * 1000000 + us + since - self._us
         error_us += since * _DRIFT_PPM // 1000000 + 1
         away = False
         doubt, self._doubt = self._doubt, None
         if self._error_us is not None:
-            away = abs(owed - self._owed_us) > error_us + self._bound()
+            away = abs(owed - self._late) > error_us + self._reach()
             if away and not (doubt and abs(owed - doubt[0]) <= error_us + doubt[1]):
                 self._doubt = (owed, error_us)
                 self.update()
                 return None
-            if not away and error_us >= self._bound():
+            if not away and error_us >= self._reach():
                 return False
-        interval_us, self._age_us = self._age_us, 0
-        self._owed_us = owed
+        interval_us, self._passed = self._passed, 0
+        self._late = owed
         self._error_us = error_us
         if self.known:
-            self._correct(interval_us, away)
+            self._settle(interval_us, away)
             self.update()
         return True
 
@@ -134,37 +134,37 @@ class Clock:
         """
         if self.known or self._error_us is None:
             return None
-        self._go_on()
-        owed = self._owed_us
-        offset = (owed // 1000000, owed % 1000000, self._sec + (1 << 31), self._bound(), _DRIFT_PPM)
+        self._advance()
+        owed = self._late
+        offset = (owed // 1000000, owed % 1000000, self._sec + (1 << 31), self._reach(), _DRIFT_PPM)
         self.known = True
         self._step()
         self.update()
         return offset
 
-    def _correct(self, interval_us, away):
-        """Make good what is owed; learn from it how far the crystal is off. A loop of second order whose time grows
-        with the time that it held, so that it finds its frequency fast and is calm afterwards."""
-        owed = self._owed_us
-        time_s = max(16, min(256, self._held_us // 4000000), interval_us // 2000000)
+    def _settle(self, interval_us, away):
+        """Make good how late the line is; learn from it how far the crystal is off. A loop of second order whose
+        time grows with the time that it held, so that it finds its frequency fast and is calm afterwards."""
+        owed = self._late
+        time_s = max(16, min(256, self._hold // 4000000), interval_us // 2000000)
         interval_s = min(interval_us // 1000000, 2 * time_s)
         if not away and interval_us > 30000000:
             most = _DRIFT_PPM * _PPM
-            drift = self._drift + owed * interval_s * _PPM // (4 * time_s * time_s)
-            self._drift = max(-most, min(most, drift))
-        if abs(owed) > _FAR_US:
+            drift = self._frequency + owed * interval_s * _PPM // (4 * time_s * time_s)
+            self._frequency = max(-most, min(most, drift))
+        if abs(owed) > max(_FAR_US, self._error_us):
             self._step()
             return
         most = _MOST_PPM * _PPM
-        self._rate = self._drift + max(-most, min(most, owed * _PPM // time_s))
-        self._slew_us = time_s * 1000000
+        self._rate = self._frequency + max(-most, min(most, owed * _PPM // time_s))
+        self._span = time_s * 1000000
 
     def _step(self):
-        us = self._us + self._owed_us
+        us = self._us + self._late
         self._sec += us // 1000000
         self._us = us % 1000000
-        self._owed_us = self._held_us = 0
-        self._rate = self._drift
+        self._late = self._hold = 0
+        self._rate = self._frequency
         self.stepped = True
-        if self._set_rtc:
-            self._set_rtc(self._sec + (1 << 31))
+        if self._tell:
+            self._tell(self._sec + (1 << 31))

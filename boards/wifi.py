@@ -13,38 +13,38 @@ class Station:
     """network: the module. Every method but `state` and `rssi` raises OSError when the radio fails."""
 
     def __init__(self, network):
-        self._network = network
-        self._wlan = network.WLAN(network.STA_IF)
+        self._net = network
+        self._radio = network.WLAN(network.STA_IF)
         self._cyw43 = network.STAT_GOT_IP == 3
 
     def on(self, country=""):
         """Holds 0.8 s. Power saving is off: it delays what comes in by hundreds of ms."""
         if country:
-            self._network.country(country)
-        self._wlan.active(True)
-        self._wlan.config(pm=self._network.WLAN.PM_NONE)
+            self._net.country(country)
+        self._radio.active(True)
+        self._radio.config(pm=self._net.WLAN.PM_NONE)
         if not self._cyw43:
-            self._wlan.config(reconnects=0)  # else it tries for ever, and tells nothing but "connecting"
+            self._radio.config(reconnects=0)  # else it tries for ever, and tells nothing but "connecting"
 
     def off(self):
-        self._wlan.active(False)  # not deinit(), which hangs at times (micropython issue 17621)
+        self._radio.active(False)  # not deinit(), which hangs at times (micropython issue 17621)
 
     def join(self, ssid, password):
         """Begins; `state` tells what comes of it."""
         if password:
-            self._wlan.connect(ssid, password)
+            self._radio.connect(ssid, password)
         else:
-            self._wlan.connect(ssid)
+            self._radio.connect(ssid)
 
     def leave(self):
-        self._wlan.disconnect()
+        self._radio.disconnect()
 
     def state(self):
         """One of firmware/radio.py's states; "off": neither joined nor joining."""
-        status = self._wlan.status()
+        status = self._radio.status()
         if self._cyw43:
             return _CYW43.get(status, "absent")
-        network = self._network
+        network = self._net
         if status == network.STAT_GOT_IP:
             return "up"
         if status == network.STAT_CONNECTING:
@@ -56,13 +56,13 @@ class Station:
     def rssi(self):
         """Of the access point, dBm; None without one."""
         try:
-            return self._wlan.status("rssi")
+            return self._radio.status("rssi")
         except OSError:
             return None
 
     def dns(self):
         """Address of the name server that DHCP told; "" if none."""
-        server = self._wlan.ifconfig()[3]
+        server = self._radio.ifconfig()[3]
         return "" if server == "0.0.0.0" else server
 
 

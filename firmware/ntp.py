@@ -28,53 +28,53 @@ class Asker:
 
     def __init__(self, clock, network, servers, every_s, log, port=123):
         self._clock = clock
-        self._network = network
-        self._servers = servers
+        self._net = network
+        self._addresses = servers
         self._port = port
-        self._every_ms = every_s * 1000
+        self._wait_ms = every_s * 1000
         self._log = log
         self._turn = 0
         self._failed = 0  # times in a row
         self._first = _FIRST
-        self._banned = {}  # by server: since when
+        self._refusals = {}  # by server: since when
         self._packet = bytearray(SIZE)
         self.server = servers[0] if servers else ""
         self.last_error = ""
 
     async def run(self, learn):
-        while self._servers:
-            wait_ms = await self._turn_of(learn)
+        while self._addresses:
+            wait_ms = await self._work(learn)
             await asyncio.sleep_ms(wait_ms)
 
-    async def _turn_of(self, learn):
+    async def _work(self, learn):
         """Ask the one whose turn it is; how long to wait for the next."""
-        self.server = server = self._servers[self._turn]
-        since = self._banned.get(server)
+        self.server = server = self._addresses[self._turn]
+        since = self._refusals.get(server)
         if since is not None and ticks_diff(ticks_ms(), since) < _BANNED_MS:
             found = "does not want to be asked"
         else:
-            self._banned.pop(server, None)
+            self._refusals.pop(server, None)
             try:
                 found = await self._ask(server)
             except (OSError, ValueError) as e:  # ValueError: it can be no name
                 found = str(e)
         if not isinstance(found, str):
-            return self._heard(learn, found)
+            return self._take(learn, found)
         if found != self.last_error:
             self._log.warning("NTP %s: %s", server, found)
             self.last_error = found
         if found.startswith("kiss"):
             if found.endswith("RATE"):
-                self._every_ms = min(2 * self._every_ms, _SLOWEST_MS)
+                self._wait_ms = min(2 * self._wait_ms, _SLOWEST_MS)
             elif found[-4:] in ("DENY", "RSTR"):
-                self._banned[server] = ticks_ms()
+                self._refusals[server] = ticks_ms()
         self._next()
         self._failed += 1
-        if self._failed % len(self._servers):
+        if self._failed % len(self._addresses):
             return self.PAUSE_MS
-        return min(self.PAUSE_MS << min(self._failed // len(self._servers), 12), self._every_ms)
+        return min(self.PAUSE_MS << min(self._failed // len(self._addresses), 12), self._wait_ms)
 
-    def _heard(self, learn, used):
+    def _take(self, learn, used):
         """used: by Clock.sampled. The next question is soon until enough have answered, or when one contradicts."""
         self._failed = 0
         if self.last_error:
@@ -89,21 +89,21 @@ class Asker:
             if self._first:
                 return self.PAUSE_MS
         learn()
-        return self._every_ms
+        return self._wait_ms
 
     def _next(self):
-        self._turn = (self._turn + 1) % len(self._servers)
+        self._turn = (self._turn + 1) % len(self._addresses)
 
     async def _ask(self, server):
         """What Clock.sampled made of the answer, or a str why there is none. OSError."""
-        network = self._network
+        network = self._net
         while True:
             address = network.look_up(server, ticks_ms())
             if address:
                 break
             await asyncio.sleep_ms(50)
-        cookie = os.urandom(8)
-        request(self._packet, cookie)
+        token = os.urandom(8)
+        request(self._packet, token)
         sock = network.udp()
         try:
             poller = select.poll()
@@ -114,7 +114,7 @@ class Asker:
                 for _ in poller.ipoll(0):
                     packet, _ = sock.recvfrom(128)
                     tick = ticks_us()
-                    found = answer(packet, cookie, ticks_diff(tick, sent))
+                    found = answer(packet, token, ticks_diff(tick, sent))
                     if isinstance(found, str):
                         return found
                     if found:

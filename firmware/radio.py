@@ -33,7 +33,7 @@ class Radio:
         self.on_up = None
         self._on = False  # the radio was switched on
         self._joining = False  # else the next try is due at _due_ms
-        self._due_ms = self._since_ms = self._good_ms = 0
+        self._due_ms = self._since_ms = self._heard_ms = 0
         self._wait_ms = _SOON_MS
         self._reset_ms = _RESET_MS
         self._why = ""  # the state in which the last try ended
@@ -44,7 +44,7 @@ class Radio:
             return
         if not self._begun:
             self._begun = True
-            self._due_ms = self._good_ms = now
+            self._due_ms = self._heard_ms = now
         try:
             if self._on:
                 self._look(now, reached)
@@ -61,12 +61,12 @@ class Radio:
     def _look(self, now, reached):
         state = self._station.state()
         if state == "up" and self._joining:
-            self._is_up(now, reached)
+            self._welcome(now, reached)
             return
         if self.state == "up" and state in ("off", "absent"):
             self._leave(now)  # it has just been lost: the next try tells why
-        if ticks_diff(now, self._good_ms) > self._reset_ms:
-            self._reset(now)
+        if ticks_diff(now, self._heard_ms) > self._reset_ms:
+            self._renew(now)
         elif not self._joining:
             if ticks_diff(now, self._due_ms) >= 0:
                 self._join(now)
@@ -80,19 +80,19 @@ class Radio:
             self._station.leave()
             self._failed(now, state)
 
-    def _is_up(self, now, reached):
+    def _welcome(self, now, reached):
         self._since_ms = now
         if self.state != "up":
-            self._good_ms = now
+            self._heard_ms = now
             self._why = ""
             self._reset_ms = _RESET_MS
             self._tell("up")
             if self.on_up:
                 self.on_up()
         elif reached:
-            self._good_ms = now
-        elif ticks_diff(now, self._good_ms) > _UNREACHED_MS:
-            self._good_ms = now
+            self._heard_ms = now
+        elif ticks_diff(now, self._heard_ms) > _UNREACHED_MS:
+            self._heard_ms = now
             self._log.warning("Wi-Fi: no broker for %d s, joining anew", _UNREACHED_MS // 1000)
             self._leave(now)
 
@@ -109,10 +109,10 @@ class Radio:
         if not self._why:
             self._tell("joining")
 
-    def _reset(self, now):
+    def _renew(self, now):
         """Off and on."""
         self._log.warning("Wi-Fi: radio reset")
-        self._good_ms = now
+        self._heard_ms = now
         self._reset_ms = _RESET_AGAIN_MS
         self._station.off()
         self._on = self._joining = False

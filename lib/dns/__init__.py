@@ -38,7 +38,7 @@ def answer(packet, query):
     if packet[3] & 15:
         return packet[3] & 15
     for _ in range(packet[6] << 8 | packet[7]):
-        n = _after_name(packet, n)
+        n = _walk(packet, n)
         if not n or n + 10 > len(packet):
             return None
         head, size = bytes(packet[n : n + 4]), packet[n + 8] << 8 | packet[n + 9]
@@ -51,7 +51,7 @@ def answer(packet, query):
     return 0
 
 
-def _after_name(packet, at):
+def _walk(packet, at):
     """Where the name at packet[at] ends; 0 if it does not. A pointer (clause 4.1.4) ends it, too."""
     while at < len(packet):
         size = packet[at]

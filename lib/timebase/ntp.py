@@ -13,15 +13,15 @@ _MOST = const(16 << 16)  # figure 10: MAXDISP, in seconds * 2^16
 _PHI = const(10000)  # a local clock may be off by 1/_PHI while it times the round trip
 
 
-def request(packet, cookie):
-    """Write a client's question into packet[:48]. cookie: 8 random bytes in place of the time of sending, which
+def request(packet, token):
+    """Write a client's question into packet[:48]. token: 8 random bytes in place of the time of sending, which
     nobody needs to know: the server sends them back, and nobody else can."""
     packet[:SIZE] = bytes(SIZE)
     packet[0] = 0x23  # version 4, mode 3
-    packet[40:48] = cookie
+    packet[40:48] = token
 
 
-def answer(packet, cookie, trip_us):
+def answer(packet, token, trip_us):
     """What a packet says that came trip_us after the question.
 
     (SOC - 2^31, us of that second, error in us): the time when it came, and what that can be off if the server's
@@ -29,7 +29,7 @@ def answer(packet, cookie, trip_us):
     A str: why the answer is of no use; "kiss-o'-death XXXX" if it is one (clause 7.4).
     None: this is not the answer to that question.
     """
-    if len(packet) < SIZE or packet[0] & 7 != 4 or bytes(packet[24:32]) != cookie:
+    if len(packet) < SIZE or packet[0] & 7 != 4 or bytes(packet[24:32]) != token:
         return None
     leap, stratum = packet[0] >> 6, packet[1]
     if not stratum:
@@ -37,7 +37,7 @@ def answer(packet, cookie, trip_us):
     root_delay, root_dispersion = struct.unpack_from(">II", packet, 4)
     if leap == 3 or stratum > 15 or root_delay // 2 + root_dispersion >= _MOST or packet[3] < 128 and packet[3]:
         return "the server has no time itself"
-    receive, transmit = _time(packet, 32), _time(packet, 40)
+    receive, transmit = _stamp(packet, 32), _stamp(packet, 40)
     served_us = (transmit[0] - receive[0]) * 1000000 + transmit[1] - receive[1]
     delay_us = trip_us - served_us
     if served_us < 0 or delay_us < -1000:
@@ -49,7 +49,7 @@ def answer(packet, cookie, trip_us):
     return transmit[0] + us // 1000000, us % 1000000, error_us
 
 
-def _time(packet, at):
+def _stamp(packet, at):
     """(SOC - 2^31, us) of the timestamp at packet[at]: until 1968-01-20 of the next era (clause 6)."""
     sec, fraction = struct.unpack_from(">II", packet, at)
     if sec < 1 << 31:
