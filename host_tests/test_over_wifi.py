@@ -25,6 +25,7 @@ def test_from_wifi_to_frames_at_the_broker(mpy, mosquitto, tmp_path):
 
     with listening(mosquitto) as ear, NameServer(answers) as names, Server(honest, ntp):
         argv = mpy.command("host_tests/mpy/node_over_wifi.py", path, names.port, ntp, 14)
+        began = time.time()
         with Process(argv, mpy.environment()) as node:
             assert node.wait(60) == 0, node.lines
     print(mpy.name, *node.lines, sep="\n")
@@ -39,6 +40,11 @@ def test_from_wifi_to_frames_at_the_broker(mpy, mosquitto, tmp_path):
     # over loopback: a frame is two cycles and a half in the making, and comes at once; after the outage as backlog
     late = [frame.arrived_s - frame.number / RATE for frame in live]
     assert min(late) > -0.01 and sorted(late)[len(late) // 2] < 0.2, (min(late), sorted(late)[len(late) // 2])
+    numbers = sorted(ear.numbers())
+    assert began < numbers[0] / RATE < began + 3, "from the node's first second on"
+    known = numbers.index(min(frame.number for frame in live))
+    assert numbers[known - 1] - numbers[0] == known - 1 > RATE, "made before, without a gap"
+    assert numbers[-1] - numbers[known] == len(numbers) - known - 1 and not ear.untimed
     status = ear.statuses[-1]
     assert status["state"] == "stopped" and status["time_known"] and status["time_quality"] <= 9, status
     assert status["wifi"] == "up" and status["rssi"] == -61 and not status["time_error"]
