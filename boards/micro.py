@@ -10,7 +10,7 @@ import machine
 from boards.once import once
 from boards.storage import Folder
 
-_FOR_APPLICATIONS_KIB = 256  # two of them, with configuration and keys
+_FOR_APPLICATIONS_KIB = 328  # two of them, with configuration and keys
 
 
 class Micro:

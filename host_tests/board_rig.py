@@ -91,6 +91,11 @@ class Device:
         os.close(self._wake_out)
 
     @property
+    def gone(self):
+        """Whether the cable is out."""
+        return self._line is None and self._server is None
+
+    @property
     def pty(self):
         """The pseudo-terminal's own name, which changes with every plug()."""
         return os.ttyname(self._slave)
@@ -222,11 +227,20 @@ class Device:
         for part in re.split(rb"(\x03)", data):
             if part and self._process:
                 if part == b"\x03" and self._running:
-                    self._process.send_signal(signal.SIGINT)
-                    time.sleep(0.03)  # a second one before the first was seen would end the port
+                    self._interrupt()
                 else:
                     with contextlib.suppress(OSError):
                         self._process.stdin.write(part)
+
+    def _interrupt(self):
+        """SIGINT once the process waits for something: the port raises it wherever it is, also in its C code, which
+        can be the end of it. A board looks at Ctrl-C between two instructions."""
+        stat, end = Path(f"/proc/{self._process.pid}/stat"), time.monotonic() + 1
+        with contextlib.suppress(OSError):
+            while time.monotonic() < end and stat.read_text().rpartition(")")[2].split()[0] != "S":
+                time.sleep(0.001)
+        self._process.send_signal(signal.SIGINT)
+        time.sleep(0.03)  # a second one before the first was seen would end the port
 
     # ---------------------------------------------------------------- asking
     def wait_said(self, pattern, timeout_s=20, since=0):

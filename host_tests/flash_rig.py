@@ -50,12 +50,12 @@ def make_tree(folder, version=1):
     return folder
 
 
-def flash(device, tree, *, identity=None, on_step=None, board="rp2", **link):
+def flash(device, tree, *, identity=None, board="rp2", told=lambda *at: None, **link):
     """Flash in this process; what it says. Fault, and then the line is closed."""
     said = io.StringIO()
     console = Console(file=said, width=200)
     with contextlib.closing(Link(device.place, **link)) as line:
-        install(line, board, identity or Identity(), tree, console)
+        install(line, board, identity or Identity(), tree, console, told)
         line.reset()
     return said.getvalue()
 

@@ -36,8 +36,8 @@ def _progress(console):
         yield lambda done, of, path: bar.update(task, completed=done, total=of, path=path)
 
 
-def install(link, board, identity, source, console):
-    """Everything but the reset. Fault; Broken."""
+def install(link, board, identity, source, console, told=lambda done, of, path: None):
+    """Everything but the reset. told(done, of, path): each step of the copy. Fault; Broken."""
 
     def say(text):
         console.print(Text(text))
@@ -49,7 +49,7 @@ def install(link, board, identity, source, console):
         f"{facts.flash >> 10} KiB of flash free")
     pack = Pack(compiled(board, facts.march, source))
     with _progress(console) as step:
-        copying = Copying(link, pack, step)
+        copying = Copying(link, pack, lambda *at: (step(*at), told(*at)))
         identity.examine(link)
         result = copying.copy()
     if result.nothing:

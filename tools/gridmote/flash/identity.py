@@ -97,6 +97,6 @@ class Identity:
         if self._new is None:
             return ["no configuration on the board yet: it will wait for one (gridmote provision, or --config)"] \
                 if self._missing else []
-        changed = install(BoardPlace(link), self._new)
+        changed = install(BoardPlace(link), self._new, keep_good=True)
         topic = self._new.config.get("id", "?")
         return [f"configuration of {topic}: {'written' if changed else 'the same'}"]

@@ -9,7 +9,7 @@ from gridmote.fault import Fault
 from size import ROOT, compile_one, prepare, sources
 
 BOARDS = ("rp2", "esp32", "unix")
-ENTRY = "firmware/main.py"  # what /main.py starts
+ENTRY = "boards/main.py"  # what goes to /main.py, as source
 
 
 def module_name(path):
@@ -43,19 +43,22 @@ def _imports(tree, board):
     return found
 
 
+def _parsed(path):
+    return ast.parse(Path(path).read_text(encoding="utf-8"), str(path))
+
+
 def needed(board, root=ROOT):
     """{path on the node: source file} of what runs on `board`: all that ENTRY and the board itself import."""
     files = sources(root, board)
     modules = {module_name(path): path for path in files}
-    reached, todo = set(), [module_name(ENTRY), f"boards.{board}.board"]
+    reached, todo = set(), [*_imports(_parsed(root / ENTRY), board), f"boards.{board}.board"]
     while todo:
         name = todo.pop()
         if name in reached:
             continue
         reached.add(name)
         if name in modules:
-            path = modules[name]
-            todo += _imports(ast.parse(Path(files[path]).read_text(encoding="utf-8"), path), board)
+            todo += _imports(_parsed(files[modules[name]]), board)
         if "." in name:
             todo.append(name.rpartition(".")[0])
     return {path: file for path, file in files.items() if module_name(path) in reached}
@@ -82,4 +85,4 @@ def compiled(board, march, root=ROOT):
 
 def main_file(root=ROOT):
     """What goes to /main.py."""
-    return (root / "boards/main.py").read_bytes()
+    return (root / ENTRY).read_bytes()
