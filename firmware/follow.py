@@ -20,7 +20,8 @@ class FollowUp:
         self.backlog = backlog
         self._pace = pace
         backfill = topic("PMU-BACKFILL")  # the longest: the packet has room for each
-        self.packet = Publish(backfill, max(backlog.most, packet_most))
+        self.packet = Publish(backfill, max(len(backlog.buf), packet_most))
+        backlog.use(self.packet.room())  # a message is made where it is sent from
         self._topics = {
             FRAME: backfill,
             CONFIG: backfill,

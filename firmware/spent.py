@@ -30,6 +30,7 @@ boards.wifi WifiNetwork __init__
 c37118.writer - _fixed _single
 c37118.writer DataWriter __init__
 energy.registers Registers __init__ restore
+firmware.broker Broker __init__
 firmware.brokers Brokers __init__
 firmware.dial Dial __init__
 firmware.energy Energy __init__ _restore _begin_anew
@@ -48,10 +49,10 @@ firmware.status Status __init__
 firmware.timekeeper Timekeeper __init__
 mqtt.inbound Inbound __init__
 mqtt.pace Pace __init__
-mqtt.publish Publish __init__
+mqtt.publish Publish __init__ room
 mqtt.retry Retry __init__
 mqtt.window Window __init__
-outbox.backlog Backlog __init__
+outbox.backlog Backlog __init__ use
 outbox.boots Boots __init__ _load _read
 outbox.configs Configs __init__
 outbox.durable DurableLog __init__

@@ -144,11 +144,22 @@ def _trigger(measurement, channels, values, first, rectangular):
     )
 
 
+def _brokers(broker, network):
+    """The Broker of the configuration, or its Brokers where it names more than one."""
+    if not broker["fallback"]:
+        from firmware.broker import Broker
+
+        return Broker(broker["host"], broker["port"])
+    from firmware.brokers import Brokers
+
+    addresses = [(one["host"], one["port"]) for one in [broker] + broker["fallback"]]
+    return Brokers(network, addresses, broker["back_after_s"] * 1000)
+
+
 def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     """(Link, Status): the way to the brokers, and what is said of the node there."""
     broker, measurement, settings = config["broker"], config["measurement"], config["outbox"]
     place = config["topic"]
-    from firmware.brokers import Brokers
     from firmware.follow import FollowUp
     from firmware.link import Link
     from firmware.session import Session
@@ -171,8 +182,6 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
         broker["max_packet"],
     )
     session.set_last_will(topic("STATUS"), b'{"state": "offline"}', True, 1)
-    addresses = [(broker["host"], broker["port"])]
-    addresses += [(other["host"], other["port"]) for other in broker["fallback"]]
     pace = Pace(measurement["rate"] * settings["backlog_times"])
     follow = FollowUp(outbox.backlog, pace, topic, board.clock, _STATUS_BYTES)
     status = Status(follow.packet, topic("STATUS"), board, measurement["idcode"], boots.boot, facts)
@@ -181,7 +190,7 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
         outbox,
         follow,
         Retry(random.randrange),
-        Brokers(board.network, addresses, broker["back_after_s"] * 1000),
+        _brokers(broker, board.network),
         bool(broker["ca"]),
         Publish(topic("PMU"), live_most),
         config_frame,

@@ -42,6 +42,10 @@ class Publish:
         self.buf[_HEAD + 1] = n & 0xFF
         self.buf[_HEAD + 2 : _HEAD + 2 + n] = topic
 
+    def room(self):
+        """Where payloads are put as long as the topic is this one: what is there already is encoded as it is."""
+        return memoryview(self.buf)[self._body :]
+
     def encode(self, payload, off, size, pid, dup=False, retain=False):
         """Write the packet that carries payload[off:off + size]. Allocates nothing."""
         buf = self.buf

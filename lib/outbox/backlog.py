@@ -68,6 +68,10 @@ class Backlog:
         self._kind = 0  # of the message that is being made, and its boot
         self._boot = 0
 
+    def use(self, buf):
+        """Before the first `next`: this buffer, no shorter than `buf`. Between calls others may write there."""
+        self.buf = self._durable.buf = self._stream.buf = buf
+
     def __len__(self):
         """Records that wait, those in flight included."""
         return self._durable_log.waiting + len(self._durable_log.ram) + self._log.waiting
