@@ -7,7 +7,7 @@ from binascii import crc32
 from micropython import const
 
 from firmware import lastgood
-from firmware.crashes import Crashes
+from firmware.crashes import Crashes, plain
 from firmware.lastgood import GIVEN, GOOD, VAULT
 from firmware.log import Log
 from firmware.modules import forget
@@ -62,7 +62,7 @@ def boot(board, feed, app, slot, wanted):
             found.why += ": " + _last_line(last[-1][2])
     else:
         _start(found, board, stage, feed)
-    found.why = found.why[:_WHY_MOST]
+    found.why = plain(found.why)[:_WHY_MOST]
     if found.why:
         facts["why"] = found.why
     return found
@@ -164,9 +164,9 @@ def _try(found, board, which, pair, feed):
     _step(board, 1)
     place = "secrets"
     try:
-        secrets = json.loads(pair[1])
+        secrets = _parse(pair[1])
         place = "configuration"
-        config = check(merge(json.loads(pair[0]), secrets))
+        config = check(merge(_parse(pair[0]), secrets))
     except Exception as e:  # whatever bytes can do to it
         _blame(found, which + " " + place, e)
         return False
@@ -199,6 +199,24 @@ def _try(found, board, which, pair, feed):
     _tell(board, found)
     _step(board, 4)
     return True
+
+
+def _parse(data):
+    """The JSON in it. MicroPython's parser takes an object that ends too early; here that is a ValueError."""
+    depth, text, escaped = 0, False, False
+    for c in data:
+        if text:
+            text = escaped or c != 0x22
+            escaped = c == 0x5C and not escaped
+        elif c == 0x22:
+            text = True
+        elif c in b"{[":
+            depth += 1
+        elif c in b"]}":
+            depth -= 1
+    if depth or text:
+        raise ValueError("cut off")
+    return json.loads(data)
 
 
 def _tell(board, found):

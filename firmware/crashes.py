@@ -41,13 +41,10 @@ class Crashes:
         """Keep it in place of the oldest. The end of a text that is too long is kept: there is the reason."""
         found = self.entries()
         number = found[-1][0] + 1 if found else 1
-        text = ("%s\n%s" % (kind, text)).encode()
+        text = plain("%s\n%s" % (kind, text)).encode()
         if len(text) > _MOST:
             n = len(kind) + 1
-            end = text[n + 3 - _MOST :]
-            while end[0] & 0xC0 == 0x80:  # not in the middle of a character
-                end = end[1:]
-            text = text[:n] + b"..." + end
+            text = text[:n] + b"..." + text[n + 3 - _MOST :]
         body = struct.pack("<II", number, len(text)) + text
         entry = _FRESH + struct.pack("<I", crc32(body)) + body
         self._put(number, entry + bytes(_ENTRY - len(entry)))
@@ -84,11 +81,13 @@ def _parse(data):
     body = data[5 : _HEAD + size]
     if len(body) != 8 + size or crc32(body) != crc:
         return None
-    try:
-        kind, _, text = body[8:].decode().partition("\n")
-    except ValueError:
-        return None
+    kind, _, text = body[8:].decode().partition("\n")
     return number, kind, text, data[:1] == _TOLD
+
+
+def plain(text):
+    """ASCII alone, lines kept: bytes that spoil UTF-8 get into strings, by JSON, for example."""
+    return bytes([c if 32 <= c < 127 or c == 10 else 63 for c in text.encode()]).decode()
 
 
 def trace(error):

@@ -10,6 +10,7 @@ from host_tests.conftest import NODE_PATH, ROOT
 from host_tests.mqtt_rig import wait_for
 
 BITE_S = 4  # the watchdog's patience; a board's is 8.3 s
+LIFE = "host_tests/mpy/device_life.py"
 RESTART = 3  # exit status of Board.restart()
 
 
@@ -17,12 +18,15 @@ class Device:
     """`with Device(mpy, folder, config, secrets) as device:` powers it up. `lines`: what it said; `lives`: how each
     of its lives ended, "restart", "watchdog", "cut" or an exit status.
 
-    fault: see mpy/device_life.py; it holds from the next start on."""
+    fault: see mpy/device_life.py, which is `script` unless no fault is wanted; it holds from the next start.
+    """
 
-    def __init__(self, mpy, folder, config=None, secrets=None, heap="2M", path=NODE_PATH, **fault):
+    def __init__(
+        self, mpy, folder, config=None, secrets=None, heap="2M", path=NODE_PATH, script=LIFE, **fault
+    ):
         self.folder, self.node = folder, folder / "node"
         self.node.mkdir(exist_ok=True)
-        self._mpy, self._heap, self._path = mpy, heap, path
+        self._mpy, self._heap, self._path, self._script = mpy, heap, path, script
         self.lines, self.lives = [], []
         self.fault(**fault)
         for name, what in (("config.json", config), ("secrets.json", secrets)):
@@ -65,7 +69,7 @@ class Device:
 
     def _supply(self):
         environment = {**self._mpy.environment(self._path), "GRIDMOTE_NODE": str(self.node)}
-        argv = self._mpy.command("host_tests/mpy/device_life.py", self.folder, heapsize=self._heap)
+        argv = self._mpy.command(self._script, self.folder, heapsize=self._heap)
         while self._on:
             fed = self.folder / "fed"
             fed.write_text("")
@@ -77,7 +81,7 @@ class Device:
             while self._process.poll() is None:
                 time.sleep(0.05)
                 with contextlib.suppress(OSError):
-                    bitten = time.time() - fed.stat().st_mtime > BITE_S
+                    bitten = self._script == LIFE and time.time() - fed.stat().st_mtime > BITE_S
                 if bitten:
                     self._process.kill()
                     self._process.wait(10)
