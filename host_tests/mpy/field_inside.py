@@ -182,8 +182,9 @@ class Inside:
         """The source gives no more blocks, while the rest goes on."""
         yield from self._stands(lambda: setattr(self.machine, "stalled", True))
 
-    def hang_task(self, name):
-        """A task waits for ever."""
+    def hang_task(self, name, bites=0):
+        """A task waits for ever. bites: of the watchdog, when it is the one that feeds it."""
+        self.bites += bites
 
         def hold():
             for task in Task.alive:

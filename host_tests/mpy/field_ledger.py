@@ -6,6 +6,7 @@ the end of a boot, what it admits to have given up (thinned, dropped) and the bo
 """
 
 import json
+import sys
 from array import array
 
 from field_time import SOC, world
@@ -29,6 +30,7 @@ class Boot:
         self.outbox = None
         self.loss_most = self.left_out = 0
         self.why = ""
+        self.doubted = False
 
 
 def _held(outbox):
@@ -58,13 +60,15 @@ class Ledger:
         self.last_live_s = 0
 
     def fail(self, text):
+        text = "day %.3f: %s" % (world.total_ms / 86400000, text)
+        print(text, file=sys.stderr)
         if len(self.failures) < 40:
-            self.failures.append("day %.3f: %s" % (world.total_ms / 86400000, text))
+            self.failures.append(text)
 
     # -- the node's side -----------------------------------------------------------------------------------
 
     def hook(self):
-        """See what the outbox is given; at each boot, for its modules may be new."""
+        """See what the outbox is given."""
         from outbox.outbox import Outbox
         from outbox.ring import Ring
 
@@ -149,6 +153,10 @@ class Ledger:
         elif kind == b"STATUS":
             self.status = json.loads(payload)
             state = self.status["state"]
+            boot = self.boots[-1]
+            if self.status.get("boot") == boot.number and self.status["reset"] != boot.cause and not boot.doubted:
+                boot.doubted = True
+                self.fail("STATUS says that %s was the cause, not %s" % (self.status["reset"], boot.cause))
             self.states[state] = self.states.get(state, 0) + 1
         elif kind in (b"METER", b"EVENT"):
             self._durable(kind, payload)

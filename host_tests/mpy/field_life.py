@@ -5,7 +5,8 @@ Prints one JSON object; "failures" lists what does not hold. -v: what the node s
 
 import sys
 
-_now_ns = __import__("time").time_ns  # real time, of which nothing else here knows
+_now_ns = __import__("time").time_ns  # real time and memory, of which nothing else here knows
+_real_gc = __import__("gc")
 
 import field_net
 import field_time
@@ -39,7 +40,7 @@ CONFIG = {
     "status_s": 60,
     "wifi": {"ssid": "field", "password": "long enough"},
 }
-FRESH = ("firmware", "boards", "umqtt") + tuple(os.listdir("lib"))  # packages that are new at each boot
+FRESH = "firmware", "boards", "umqtt"  # packages that are new at each boot
 
 
 VERBOSE = "-v" in sys.argv
@@ -61,6 +62,7 @@ class Life:
         self.bites = 0
         self.fell = 0
         self.left = None
+        self.spent = {}
         self.ends = {}
 
     def furnish(self):
@@ -74,6 +76,7 @@ class Life:
     def run(self):
         self.furnish()
         self.script.go(*self.plan(self.lot), self.finish)
+        self.progress()
         cause = "power"
         try:
             while True:
@@ -117,6 +120,12 @@ class Life:
         figures["durable"], figures["promised"] = len(ledger.got), len(ledger.promised)
         return figures
 
+    def progress(self):
+        """A line a day."""
+        done = world.total_ms / 86400000, len(self.ledger.boots), self.ledger.made, sum(self.script.done.values())
+        print("day %.1f: %d boots, %d frames, %d incidents" % done, file=sys.stderr)
+        world.after(86400000, self.progress)
+
     def finish(self):
         """Everything is well again; an hour for what still waits."""
 
@@ -136,11 +145,9 @@ class Life:
         self.script.dark_s = 1
         self.ledger.begin(cause)
         field_asyncio.Task.alive = []
-        for name in list(sys.modules):
-            if name.partition(".")[0] in FRESH:
-                sys.modules.pop(name)
-        asyncio.new_event_loop()
         self.ledger.hook()
+        self.refresh()
+        asyncio.new_event_loop()
         board = self.machine.power_on(cause)
         self.script.running = True
         try:
@@ -179,6 +186,25 @@ class Life:
         cause, self.script.cause = self.script.cause, "restart"
         return cause
 
+    def refresh(self):
+        """A boot loads its modules anew. Those of lib stay, for their machine code would never be freed: what the
+        boot before has let go of in them (firmware/spent.py) is put back."""
+        for name in list(sys.modules):
+            if name.partition(".")[0] in FRESH:
+                sys.modules.pop(name)
+        from firmware.spent import _SPENT
+
+        for line in _SPENT.strip().split("\n"):
+            module, owner, names = line.split(" ", 2)
+            if module.partition(".")[0] in FRESH:
+                continue
+            holder = __import__(module, None, None, ("",))
+            if owner != "-":
+                holder = getattr(holder, owner)
+            for name in names.split():
+                kept = self.spent.setdefault((module, owner, name), getattr(holder, name))
+                setattr(holder, name, kept)
+
     def start(self, board):
         """As boards/main.py does it."""
         from firmware import device
@@ -200,6 +226,8 @@ def main(seed, plan, sabotage):
     life.run()
     figures = life.figures()
     figures["says"] = says
+    _real_gc.collect()
+    figures["heap"] = _real_gc.mem_alloc()
     figures["seconds"] = (_now_ns() - began) // 1000000000
     print(json.dumps(figures))
 

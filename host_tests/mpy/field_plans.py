@@ -50,7 +50,7 @@ def month(lot):
     incidents += [("crash_each", 700)] * 3 + [("crash_soon", n) for n in (2, 3, 4)]
     incidents += [("outage_crash", s) for s in (3, 40, 5000)]
     incidents += [("leak", 40), ("leak", 4000)] + [("hang", s) for s in (9, 60, 3600)] + [("stall",)] * 2
-    incidents += [("hang_task", "link")] * 2
+    incidents += [("hang_task", "run2")] * 2 + [("hang_task", "_watch", 1)]
     for i in range(len(incidents) - 1, 0, -1):
         k = lot.below(i + 1)
         incidents[i], incidents[k] = incidents[k], incidents[i]

@@ -10,6 +10,18 @@ def _nothing(*args):
     return None
 
 
+def _once(wrong):
+    """For what lies in lib, which is loaded once."""
+    done = []
+
+    def new_wrong(life):
+        if not done:
+            done.append(wrong(life))
+
+    return new_wrong
+
+
+@_once
 def keep(life):
     from outbox.durable import DurableLog
 
@@ -37,6 +49,7 @@ def energy(life):
     Energy._restore = _nothing
 
 
+@_once
 def measured(life):
     from energy.registers import Registers
 
@@ -50,12 +63,14 @@ def stamps(life):
     Clock.sampled = lambda self, sec, us, tick, error: sampled(self, sec + 30, us, tick, error)
 
 
+@_once
 def save(life):
     from outbox.outbox import Outbox
 
     Outbox.save = _nothing
 
 
+@_once
 def spill(life):
     from outbox.stream import StreamLog
 
@@ -128,6 +143,7 @@ def hush(life):
     Link._reconnect = lambda self, now: False if self.connections else reconnect(self, now)
 
 
+@_once
 def trusting(life):
     from outbox.outbox import Outbox
 
@@ -156,6 +172,7 @@ def leaves(life):
     Node._report = new_report
 
 
+@_once
 def garbles(life):
     from outbox.backlog import Backlog
 
@@ -170,6 +187,7 @@ def garbles(life):
     Backlog.next = new_next
 
 
+@_once
 def alters(life):
     from outbox.backlog import Backlog
 
