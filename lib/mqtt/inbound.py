@@ -1,8 +1,14 @@
 """What a broker sends, taken apart byte by byte, with every length checked before it is believed."""
 
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
 
 _KINDS = (CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP)  # a tuple of names in the code would be made anew each time
+_SMALL = const(64)
 _SIZES = {CONNACK: 2, PUBACK: 2, PINGRESP: 0}  # remaining length where it is fixed
 
 
@@ -14,12 +20,12 @@ class Inbound:
     """A parser of at most `max_packet` bytes of remaining length; whatever is wrong raises ProtocolError.
 
     `feed(chunk, n)` takes n bytes of a chunk and calls `on_packet(kind, packet, size)` for each whole packet:
-    kind is its type with the flags cleared, `packet` a bytearray that is reused, valid during the call.
+    kind is its type with the flags cleared, `packet` a bytearray that may be reused, valid during the call.
     A PUBLISH is handed over with `flags`, and has been checked: `publish_parts` takes it apart.
     """
 
     def __init__(self, max_packet, on_packet):
-        self._packet = bytearray(max(8, max_packet))
+        self._small = self._packet = bytearray(_SMALL)  # a larger one is made for the packet that needs it
         self._max = max_packet
         self._on_packet = on_packet
         self.reset()
@@ -73,6 +79,7 @@ class Inbound:
             raise ProtocolError("packet type %02x with a remaining length of %d" % (self._kind, self._need))
         if self._need > self._max:
             raise ProtocolError("a packet of %d bytes: this node takes at most %d" % (self._need, self._max))
+        self._packet = self._small if self._need <= _SMALL else bytearray(self._need)
 
     def _check_publish(self):
         packet = self._packet
