@@ -48,7 +48,7 @@ def boot(board, feed, app, slot, wanted):
         lastgood.mend(board.node_folder)
     except OSError:
         pass
-    crashes, stage = _stage(board, crashes, app, slot, wanted)
+    stage = _stage(board, crashes, app, slot, wanted)
     facts = {"reset": cause, "crashes": crashes, "stage": stage, "config": "", "app": _application(app, slot, feed)}
     if cause == "watchdog" and was < len(STEPS):
         facts["during"] = STEPS[was]
@@ -69,18 +69,20 @@ def boot(board, feed, app, slot, wanted):
 
 
 def _stage(board, crashes, app, slot, wanted):
-    """(crashes, "normal", "good", "slot" or "safe"). Switches to the other slot when that is due."""
+    """"normal", "good", "slot" or "safe". Switches to the other slot when that is due."""
     if crashes < _GOOD_FROM:
-        return crashes, "normal"
-    if crashes < _SLOT_AT and _good_differs(board):
-        return crashes, "good"
-    if crashes <= _SLOT_AT:
-        other = "b" if slot == "a" else "a"
-        if slot and slot == wanted and _there(app + "/" + other):
-            _switch(board, app, slot, other, crashes)
-        crashes = _SAFE_FROM
-        board.note = crashes
-    return crashes, "slot" if crashes < _SAFE_FROM else "safe"
+        return "normal"
+    if crashes >= _SAFE_FROM:
+        return "safe"
+    differs = _good_differs(board)
+    if crashes < _SLOT_AT and differs:
+        return "good"
+    other = "b" if slot == "a" else "a"
+    if slot and slot == wanted and _there(app + "/" + other):
+        if crashes > _SLOT_AT:  # switched to it
+            return "slot"
+        _switch(board, app, slot, other, crashes)
+    return "good" if differs else "normal"
 
 
 def _switch(board, app, slot, other, crashes):

@@ -2,14 +2,14 @@
 
 import asyncio
 import gc
-from time import ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
 from firmware.lamp import code
 from firmware.modules import forget
 
-_LOOK_S = const(10)  # at most, between looks at the clock and at what an EVENT should tell
+_LOOK_MS = const(10000)  # at most, between looks at the clock and at what an EVENT should tell
 _WATCH_MS = const(500)
 
 
@@ -43,8 +43,7 @@ class Node:
         asyncio.get_event_loop().set_exception_handler(_failed)
         self._collect()
         asyncio.create_task(self.link.run())
-        asyncio.create_task(self._report(status_s))
-        asyncio.create_task(self._count(energy_s))
+        asyncio.create_task(self._report(status_s, energy_s))
         asyncio.create_task(self._watch())
         asyncio.create_task(self._lamp.run())
         if self._asker:
@@ -61,30 +60,34 @@ class Node:
         gc.collect()
         self._guard.collected(self._free())
 
-    async def _report(self, every_s):
-        """STATUS at its interval, the rest more often; the collector runs where nothing waits for it."""
-        passed_s = 0
+    async def _report(self, status_s, energy_s):
+        """STATUS and energy records at their intervals, the rest more often; the collector runs where nothing waits
+        for it."""
+        status_due = ticks_add(ticks_ms(), status_s * 1000)
+        energy_due = self._next_energy(energy_s)
         while True:
-            step_s = min(every_s - passed_s, _LOOK_S)
-            await asyncio.sleep(step_s)
-            passed_s += step_s
+            now = ticks_ms()
+            await asyncio.sleep_ms(min(ticks_diff(status_due, now), ticks_diff(energy_due, now), _LOOK_MS))
             self._status.sample()
             if not self.link.down:
                 self._learn()
             self.events.look()
-            if passed_s == every_s:
+            if ticks_diff(energy_due, ticks_ms()) <= 0:
+                self._energy.write("interval")
+                energy_due = self._next_energy(energy_s)
+            now = ticks_ms()
+            if ticks_diff(status_due, now) <= 0:
                 self.link.report("online")
-                passed_s = 0
+                status_due = ticks_add(now, status_s * 1000)
             if self.on_healthy and self.link.served and self._status.uptime_s >= self.HEALTHY_S:
                 healthy, self.on_healthy = self.on_healthy, None
                 healthy()
             self._collect()
 
-    async def _count(self, every_s):
-        """Energy records, on the clock's own grid where there is a clock."""
-        while True:
-            await asyncio.sleep(every_s - self._clock.soc() % every_s if self._clock.known else every_s)
-            self._energy.write("interval")
+    def _next_energy(self, every_s):
+        """In ticks; on the clock's own grid where there is a clock."""
+        clock = self._clock
+        return ticks_add(ticks_ms(), (every_s - clock.soc() % every_s if clock.known else every_s) * 1000)
 
     async def _watch(self):
         """The radio, the watchdog, and what the lamp shows."""

@@ -78,9 +78,12 @@ def build(config, board, log, feed, facts, heap_floor):
     link.on_connected = timekeeper.look
     status.radio = _radio(config, board, link, log)
     status.asker = _asker(config, board, log)
-    guard = status.guard = Guard(
-        feed, (("measuring", lambda: meter.frames), ("link", lambda: link.turns)), heap_floor
+    progress = (
+        ("measuring", lambda: meter.frames),
+        ("link", lambda: link.turns),
+        ("memory", lambda: guard.collections),
     )
+    guard = status.guard = Guard(feed, progress, heap_floor)
     return Node(
         meter,
         link,
