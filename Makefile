@@ -2,16 +2,20 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture bench check size clean
+.PHONY: help setup demo flash test torture bench check size size-diff clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: ## what demo and tests need, into .venv and .deps; no root
 	@python3 tools/setup.py
 
 demo: setup ## broker, meter, PDC adapter and a PDC, for a minute, with the broker cut and the meter killed
 	@.venv/bin/gridmote demo
+
+flash: setup ## the application onto a board: BOARD=rp2 or esp32, PORT=/dev/ttyACM0, CONFIG=meter.json
+	@.venv/bin/gridmote flash --board "$(or $(BOARD),rp2)" $(if $(PORT),--port "$(PORT)") \
+		$(if $(CONFIG),--config "$(CONFIG)") $(FLAGS)
 
 test: check ## all tests but the long ones, on both word sizes
 	@.venv/bin/pytest -q -n 3 host_tests -m "not torture"
@@ -27,8 +31,11 @@ check: setup ## ruff, and the directions of imports
 	@.venv/bin/ruff check -q .
 	@$(PY) tools/check.py
 
-size: setup ## bytes of each module compiled for the boards
+size: setup ## bytes of each module compiled for each board, and of what is loaded together
 	@$(PY) tools/size.py
+
+size-diff: setup ## the same against the last commit
+	@$(PY) tools/size.py diff
 
 clean: ## remove what was built; .venv and .deps stay
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

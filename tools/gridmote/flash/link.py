@@ -81,7 +81,7 @@ class Link(SerialTransport):
     def stop(self):
         """End the application, quiet the watchdog, clear the heap: the raw REPL of an idle board."""
         with self._spoken():
-            self._interrupt()
+            self.interrupt()
             self.run(_QUIET)
             self.read_until(1, b">", timeout=5)
             self.serial.write(b"\x04")
@@ -90,7 +90,8 @@ class Link(SerialTransport):
                     raise TransportError("no soft reset")
             self.run("import sys" + _DEADMAN % (self._deadman_s * 1000))
 
-    def _interrupt(self):
+    def interrupt(self):
+        """End what runs: the raw REPL, everything still in memory. Fault if there is no MicroPython."""
         end, heard = time.monotonic() + _STOP_S, b""
         while time.monotonic() < end:
             self.serial.write(b"\r\x03")

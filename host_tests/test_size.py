@@ -1,0 +1,55 @@
+"""The modules that a meter has loaded together stay below 90 KB; which these are, a running meter says itself."""
+
+import contextlib
+import json
+
+import pytest
+
+from gridmote.flash.link import Link
+from gridmote.node.config import EXAMPLE
+from host_tests.board_rig import UNIX, Device
+from host_tests.conftest import ROOT, Port
+from host_tests.flash_rig import gridmote_flash
+from needed import module_name, needed
+from size import KEPT_LONGER, NOT_BESIDE, SOURCES, let_go, measured, together
+
+_MOST = {"rp2": 90_000, "esp32": 92_000}  # code for xtensa is larger, and so is the heap it goes to
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    return measured()
+
+
+@pytest.mark.parametrize("board", ["rp2", "esp32"])
+@pytest.mark.parametrize("source", ["adc", "synthetic"])
+def test_below_90_kb(sizes, board, source):
+    of_board = next(found for (name, _), found in sizes.items() if name == board)
+    assert together(of_board, source) < _MOST[board]
+    assert together(of_board, source) > _MOST[board] // 2  # the sum does not miss what counts
+
+
+def test_what_counts_as_let_go_is_not_there_while_a_meter_runs(tmp_path, mosquitto, monkeypatch):
+    """On the device's own way to start: everything that stays is counted, nothing that stays is taken for gone."""
+    monkeypatch.setenv("GRIDMOTE_NODE", "/node")
+    config = tmp_path / "meter.json"
+    config.write_text(json.dumps({**EXAMPLE, "broker": {"host": mosquitto.host, "port": mosquitto.port},
+                                  "outbox": {"folder": "/outbox"}}))
+    with contextlib.closing(Device(Port("micropython32"), tmp_path, UNIX, heapsize="1M")) as device:
+        status, said, trouble = gridmote_flash(device, ROOT, "--board", "unix", "--config", config)
+        assert (status, trouble) == (0, ""), said
+        with contextlib.closing(Link(device.place)) as link:
+            link.interrupt()
+            loaded = set(json.loads(link.run("import sys, json; print(json.dumps(list(sys.modules)))")))
+    ours = {module_name(path) for path in needed("unix")}
+    gone = (let_go() - KEPT_LONGER) | (NOT_BESIDE - {"firmware.ending"})  # it ended just now
+    assert loaded & gone == set()
+    assert "firmware.session" in loaded and SOURCES["synthetic"] <= loaded
+    assert not {name for name in ours & loaded if name.startswith("c37118.")} - {"c37118", "c37118.writer"}
+
+
+def test_size_diff_compares_with_the_last_commit(capsys):
+    from size import main
+
+    assert main(["diff"]) == 0
+    assert "all that is sent" in capsys.readouterr().out
