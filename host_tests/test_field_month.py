@@ -39,6 +39,7 @@ def life(port, *args, timeout_s=60):
 def tasks():
     """Functions that become tasks of a running node, and how many of each name, as firmware/ says it."""
     names = collections.Counter(["run"])  # Node.run itself
+    order = []
     places = set()
     for path in sorted((ROOT / "firmware").glob("*.py")):
         if path.name == "safe.py":  # which is not a running node
@@ -51,6 +52,8 @@ def tasks():
                     places.add((path.name, function.name))
                     if (path.name, function.name) == ("node.py", "run"):
                         names[call.args[0].func.attr] += 1
+                        order.append(ast.unparse(call.args[0].func))
+    assert order[0] == "self.link.run"  # the script hangs it, as "run2"
     # `leave` is for Ctrl-C. Another place that makes tasks has to be thought about.
     assert places == {("node.py", "run"), ("node.py", "leave")}
     return {name + (str(i) if i > 1 else "") for name, count in names.items() for i in range(1, count + 1)}

@@ -104,7 +104,7 @@ class Life:
             )
         # A power cut and a bite of the watchdog cost what was measured since the last record.
         watts, hard = 2300, self.ends.get("PowerCut", 0) + self.bites
-        on_s = sum([boot.on_s for boot in ledger.boots])
+        on_s = sum([boot.on_s for boot in ledger.boots if boot.number is not None])  # else safe mode
         wh = ledger.wh[0][0] if ledger.wh else 0
         least = (on_s - 910 * (hard + 1) - 20 * len(ledger.boots)) * watts // 3600 - 20
         if not least <= wh <= on_s * watts / 3600 + 20:

@@ -17,6 +17,7 @@ def day(lot):
         ("bad_config", "torn", 100),
         ("hang", 60),
         ("stall",),
+        ("hang_task", "_report"),
         ("socket_raises", ValueError),
         ("flash_raises", MemoryError),
         ("leak", 4000),
@@ -47,10 +48,10 @@ def month(lot):
     incidents += [("bad_config", how) for how in ("torn", "garbage", "empty", "schema", "contradiction", "channel")]
     incidents += [("full", 600, 600), ("full", 3600, 20000), ("flash_fails", 600, 300), ("flash_fails", 9000, 4000)]
     incidents += [("flash_fails", 600, 300, True)]
-    incidents += [("crash_each", 700)] * 3 + [("crash_soon", n) for n in (2, 3, 4)]
+    incidents += [("crash_each", 700)] * 3 + [("crash_soon", n) for n in (2, 5, 9)]
     incidents += [("outage_crash", s) for s in (3, 40, 5000)]
     incidents += [("leak", 40), ("leak", 4000)] + [("hang", s) for s in (9, 60, 3600)] + [("stall",)] * 2
-    incidents += [("hang_task", "run2")] * 2 + [("hang_task", "_watch", 1)]
+    incidents += [("hang_task", name) for name in ("run2", "run2", "_report")] + [("hang_task", "_watch", 1)]
     for i in range(len(incidents) - 1, 0, -1):
         k = lot.below(i + 1)
         incidents[i], incidents[k] = incidents[k], incidents[i]
