@@ -80,10 +80,10 @@ def needed(board, root=ROOT):
         if "." in name:
             todo.append(name.rpartition(".")[0])
     return {path: file for path, file in files.items()
-            if module_name(path) in reached and not _is_empty(path, file)}
+            if module_name(path) in reached and not is_empty(path, file)}
 
 
-def _is_empty(path, file):
+def is_empty(path, file):
     """An __init__.py with nothing but a docstring: MicroPython takes a folder for a package without it."""
     if not path.endswith("/__init__.py"):
         return False

