@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo flash test torture bench check size size-diff clean
+.PHONY: help setup demo flash emulate test torture bench check size size-diff clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,9 @@ demo: setup ## broker, meter, PDC adapter and a PDC, for a minute, with the brok
 flash: setup ## the application onto a board: BOARD=rp2 or esp32, PORT=/dev/ttyACM0, CONFIG=meter.json
 	@.venv/bin/gridmote flash --board "$(or $(BOARD),rp2)" $(if $(PORT),--port "$(PORT)") \
 		$(if $(CONFIG),--config "$(CONFIG)") $(FLAGS)
+
+emulate: setup ## flash and meter on an emulated Pico W: UF2=MicroPython's image, CONFIG=meter.json
+	@$(PY) tools/emulate.py $(if $(UF2),--image "$(UF2)") $(if $(CONFIG),--config "$(CONFIG)") $(FLAGS)
 
 test: check ## all tests but the long ones, on both word sizes
 	@.venv/bin/pytest -q -n 3 host_tests -m "not torture"
