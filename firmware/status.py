@@ -5,7 +5,9 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-_TEXT_MOST = const(100)  # of an error: the message must fit into its packet
+STATUS_BYTES = 1791  # of a message
+_TEXT_MOST = const(100)  # characters of an error
+_SHORT = const(8)  # of any text, where the message becomes too long
 _OUTBOX = (
     "storage",
     "flash_waiting",
@@ -74,7 +76,7 @@ class Status:
             "waiting": len(outbox),
             "waiting_most": outbox.ring.high_water,
             "held_s": self.uptime_s - self._empty_s,
-            "broker": str(link.brokers),
+            "broker": str(link.brokers)[:_TEXT_MOST],
             "acknowledged": session.acknowledged,
             "sent_again": session.again,
             "late_pubacks": session.late,
@@ -92,4 +94,10 @@ class Status:
         if self.asker:
             fields["time_error"] = self.asker.last_error[:_TEXT_MOST]
         fields.update(self._facts)
-        return json.dumps(fields).encode()
+        data = json.dumps(fields).encode()
+        if len(data) > STATUS_BYTES:  # long texts, or such as JSON makes long
+            for name in fields:
+                if isinstance(fields[name], str):
+                    fields[name] = fields[name][:_SHORT]
+            data = json.dumps(fields).encode()
+        return data

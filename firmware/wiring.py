@@ -5,11 +5,7 @@ Imports stand where their code is needed: the large buffers take their room befo
 
 import random
 
-from micropython import const
-
 from firmware.modules import forget
-
-_STATUS_BYTES = const(1791)
 
 
 def build(config, board, log, feed, facts, heap_floor):
@@ -166,7 +162,7 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     from firmware.follow import FollowUp
     from firmware.link import Link
     from firmware.session import Session
-    from firmware.status import Status
+    from firmware.status import STATUS_BYTES, Status
     from mqtt.pace import Pace
     from mqtt.publish import Publish
     from mqtt.retry import Retry
@@ -186,7 +182,7 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     )
     session.set_last_will(topic("STATUS"), b'{"state": "offline"}', True, 1)
     pace = Pace(measurement["rate"] * settings["backlog_times"])
-    follow = FollowUp(outbox.backlog, pace, topic, board.clock, _STATUS_BYTES)
+    follow = FollowUp(outbox.backlog, pace, topic, board.clock, STATUS_BYTES)
     status = Status(follow.packet, topic("STATUS"), board, measurement["idcode"], boots.boot, facts)
     link = Link(
         session,
