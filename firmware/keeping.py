@@ -4,6 +4,8 @@ import random
 
 from micropython import const
 
+from firmware.modules import forget
+
 _DURABLE_BLOCKS = const(16)  # of flash, set aside for what must not be lost
 _FLASH_KIB_LEAST = const(256)
 
@@ -46,6 +48,7 @@ def keeping(config, board, frame_size, config_frame, log, feed):
     except OSError as e:
         board.storage, board.storage_error = None, "%s: %s" % (settings["folder"], e)
         stream, durable = StreamLog(None, blocks, config_frame), DurableLog(None, _DURABLE_BLOCKS)
+    forget("outbox.salvage")
     feed()
     boots = Boots(board.storage, random, stream, durable)
     broker = config["broker"]

@@ -6,6 +6,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from firmware.dial import Unreachable
+from firmware.modules import forget
 from firmware.session import CLOSED, OPEN
 from mqtt.window import FREE
 from outbox.record import TICKS
@@ -158,6 +159,7 @@ class Link:
             # It may have died with what it had acknowledged but not saved, and still say "session present".
             if error and self._again_ms:
                 self.outbox.again(now & TICKS, ticks_diff(now, session.heard_ms) + self._again_ms)
+                forget("outbox.salvage")
         session.error = None
         self.down = True
         self._failed_ms = now

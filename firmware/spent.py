@@ -56,7 +56,7 @@ outbox.backlog Backlog __init__ use
 outbox.boots Boots __init__ _load _read
 outbox.configs Configs __init__
 outbox.durable DurableLog __init__
-outbox.log Log __init__ _recover
+outbox.log Log __init__
 outbox.outbox Outbox __init__
 outbox.reader Reader __init__
 outbox.ring Ring __init__ begin

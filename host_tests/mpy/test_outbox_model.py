@@ -6,7 +6,7 @@ import sys
 
 from fake_storage import CONFIG, EVENT, FRAME, METER, SOC, UNTIMED, Lot, Node, Storage, config, numbers, unthinned
 
-import outbox.log
+import outbox.salvage
 
 gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits
 
@@ -25,7 +25,7 @@ class Walk:
         self.limit = limit
         self.around_ms = around_ms
         self.forgets = forgets  # a broker that dies; RAM and logs have room for what it forgets then
-        outbox.log._AGAIN_MOST = 1 << 20 if forgets else 4
+        outbox.salvage._AGAIN_MOST = 1 << 20 if forgets else 4
         self.hold_ms = 20000 if forgets else 2000 if seed & 1 else 0
         self.storage = Storage(limit)
         self.made = 0

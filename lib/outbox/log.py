@@ -1,19 +1,11 @@
 """A log of records in segment files: what the stream log and the durable log have in common."""
 
-from outbox.record import BLOCK_HEAD, CONFIG, CONTEXT, HEAD, RECORD, TICKS, get_u32, is_head
+from outbox.record import BLOCK_HEAD, CONTEXT, TICKS, is_head
 from outbox.tally import Tally
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-    from plainviper import const
 
 # Where the blocks of a file begin. littlefs keeps ctz(i) + 1 pointers of 4 bytes in front of block i >= 1 of a
 # file; so laid out, each of ours is one of its own, and writing it costs one erase.
 STARTS = (0, 4096, 8188, 12276, 16368, 20452, 24544, 28632, 32724)
-
-_AGAIN_MOST = 4  # times that a segment is taken back without getting on: then a backlog shrinks all the same
-_NUMBER_MOST = const(0xF0000000)  # a file with a higher one is not ours
 
 RANDOM_BOOT = 1 << 29  # boots and chunks from here on were drawn by lot: see boots.py
 RANDOM_CHUNK = 1 << 27
@@ -27,7 +19,7 @@ def block_of(at):
     return i
 
 
-def _blocks(size):
+def blocks_in(size):
     """Blocks of a file of `size` bytes."""
     return block_of(size - 1) + 1 if size else 0
 
@@ -71,75 +63,12 @@ class Log:
         self._head = bytearray(BLOCK_HEAD)
         self._context = bytearray(CONTEXT)
         if storage:
-            self._recover()
+            from outbox.salvage import recover
+
+            recover(self)
 
     def name(self, number):
         return "%s%08x" % (self._prefix, number)
-
-    # -- recovery -----------------------------------------------------------------------------------------
-
-    def _recover(self):
-        numbers = []
-        for name in self.storage.names():
-            if len(name) == 9 and name[0] == self._prefix:
-                try:
-                    numbers.append(int(name[1:], 16))
-                except ValueError:
-                    pass
-        numbers = sorted([n for n in numbers if n < _NUMBER_MOST])
-        for number in numbers:
-            try:
-                size = min(self.storage.size(self.name(number)), STARTS[-1])  # nothing of ours is behind that
-                count = self._count(self.name(number), size)
-            except OSError:
-                self.corrupt += 1
-                continue
-            if size < BLOCK_HEAD:  # its first write was cut off
-                self._done.append([number, 0, -1])
-                continue
-            self._numbers.append(number)
-            self._sizes.append(size)
-            self._counts.append(count)
-            self.waiting += count
-            self.blocks += _blocks(size)
-        if numbers:
-            self.number = numbers[-1] + 1
-        if self._numbers and self._numbers[-1] == numbers[-1]:
-            at = STARTS[block_of(self._sizes[-1] - 1) + 1] if self.staged else self._sizes[-1]
-            if at < self._most:
-                self.number = numbers[-1]
-                self.at = at
-
-    def _count(self, name, size):
-        """Records in a segment file."""
-        total = 0
-        context = bytearray(CONTEXT)
-        places = [at for at in STARTS[:8] if at < size]
-        for i, n in enumerate(self.storage.read_each(name, places, self._head)):
-            count = 0
-            if n == BLOCK_HEAD and is_head(self._head, 0, context):
-                boot, chunk = get_u32(context, 0), get_u32(context, 4)
-                if boot < RANDOM_BOOT and boot > self.boot_found:
-                    self.boot_found = boot
-                if chunk < RANDOM_CHUNK and chunk > self.chunk_found:
-                    self.chunk_found = chunk
-                count = self._head[2] << 16 | self._head[3] << 8 | self._head[4]
-                if not count:
-                    count = self._walk(name, STARTS[i], min(size, STARTS[i + 1]))
-            total += count
-        return total
-
-    def _walk(self, name, at, end):
-        count = 0
-        head = self._head
-        while at + RECORD <= end and self.storage.read(name, at, head) >= RECORD:
-            kind = head[0] >> 4
-            if not kind:
-                break
-            if kind != HEAD and kind != CONFIG:
-                count += 1
-            at += RECORD + ((head[0] & 15) << 8 | head[1])
-        return count
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -237,52 +166,19 @@ class Log:
         except OSError:
             self._done.append(done)
             raise
-        self.blocks -= _blocks(done[1])
+        self.blocks -= blocks_in(done[1])
         return True
 
     def held(self):
         """Blocks of segments that are done."""
-        return sum([_blocks(size) for _, size, _ in self._done])
+        return sum([blocks_in(size) for _, size, _ in self._done])
 
     def revive(self, now, most_ms):
         """Take back the segments that were done in the last most_ms, and the one of which a part was acknowledged:
-        True if the log is to be read from its begin. After _AGAIN_MOST times one has to get on first."""
-        first = self._numbers[0] if self._numbers else self.number
-        back = [(d[0], d[1], d[1]) for d in self._done if d[1] and (d[2] < 0 or (now - d[2]) & TICKS <= most_ms)]
-        if first <= self.begun and (self._numbers or self.fill):
-            far = self._begun_at if first == self.begun else 0  # it lies in another one: not known here
-            back.append((first, self._sizes[0] if self._numbers else 0, far))
-        known = [d[0] for d in self._done] + self._numbers + [self.number]
-        self._revived = {n: self._revived[n] for n in self._revived if n in known}
-        revived = False
-        back.sort()
-        for number, size, far in reversed(back):
-            times = self._revived.setdefault(number, [0, far])
-            if times[0] < _AGAIN_MOST:
-                times[0] += 1
-                revived = True
-                if size:  # else it is in RAM only
-                    self._take_back(number, size)
-        self.begun = -1
-        return revived
+        True if the log is to be read from its begin. After some times one has to get on first."""
+        from outbox.salvage import revive
 
-    def _take_back(self, number, size):
-        count = 1  # at least
-        if number in self._numbers:
-            self._numbers.pop(0)
-            self._sizes.pop(0)
-            count = self._counts.pop(0)
-            self.waiting -= count
-        else:
-            self._done = [d for d in self._done if d[0] != number]
-        try:
-            count = self._count(self.name(number), size)
-        except OSError:
-            pass
-        self._numbers.insert(0, number)
-        self._sizes.insert(0, size)
-        self._counts.insert(0, count)
-        self.waiting += count
+        return revive(self, now, most_ms)
 
     def drop(self):
         """Remove a file that is done, else give up the oldest segment; False if neither is there."""
@@ -311,7 +207,7 @@ class Log:
         if number == self.number:
             self._renew()
         self._retire()
-        self.blocks -= _blocks(self._done.pop()[1])
+        self.blocks -= blocks_in(self._done.pop()[1])
         try:
             self.storage.remove(self.name(number))
         except OSError:  # it stays there until the next start, and must not hold up what is new
@@ -344,13 +240,13 @@ class Log:
         self.writes += 1
         size = self.at + n
         if self._numbers and self._numbers[-1] == self.number:
-            self.blocks += _blocks(size) - _blocks(self._sizes[-1])
+            self.blocks += blocks_in(size) - blocks_in(self._sizes[-1])
             self._sizes[-1] = size
         else:
             self._numbers.append(self.number)
             self._sizes.append(size)
             self._counts.append(0)
-            self.blocks += _blocks(size)
+            self.blocks += blocks_in(size)
         self.at = size
         if size >= self._most:
             self._renew()
