@@ -69,6 +69,8 @@ def begin(root):
             if slot:
                 vfs.mount(Pack(app + "/" + slot), "/pack")
                 sys.path[:] = ["/pack/lib", "/pack", ".frozen"]
+            else:  # "" is the root: its folder outbox would hide the package
+                sys.path[:] = [place for place in path if place]
             from firmware.device import device
         except Exception as e:
             if not isinstance(e, OSError) or e.errno != 2:
