@@ -12,6 +12,9 @@ import field_net
 import field_time
 from field_time import Enough, Fate, world
 
+_real_gc.threshold(
+    4 << 20
+)  # else what lives long comes to lie everywhere in the heap, and nothing large fits between
 asyncio = field_time.install(field_net.FakeSelect())
 
 import json
@@ -102,8 +105,8 @@ class Life:
             ledger.fail(
                 "the watchdog bit %d times, the script hung something %d times" % (self.bites, script.bites)
             )
-        # A power cut and a bite of the watchdog cost what was measured since the last record.
-        watts, hard = 2300, self.ends.get("PowerCut", 0) + self.bites
+        # What ends it from outside costs what was measured since the last record.
+        watts, hard = 2300, sum([self.ends.get(why, 0) for why in ("PowerCut", "Bite", "Restart")])
         on_s = sum([boot.on_s for boot in ledger.boots if boot.number is not None])  # else safe mode
         wh = ledger.wh[0][0] if ledger.wh else 0
         least = (on_s - 910 * (hard + 1) - 20 * len(ledger.boots)) * watts // 3600 - 20

@@ -203,6 +203,53 @@ def alters(life):
     Backlog.next = new_next
 
 
+@_once
+def boastful(life):
+    from outbox.outbox import Outbox
+
+    Outbox.loss_most = 3
+
+
+def reborn(life):
+    from outbox.boots import Boots
+
+    init = Boots.__init__
+
+    def new_init(self, *args):
+        init(self, *args)
+        self.boot = 3
+
+    Boots.__init__ = new_init
+
+
+def stuck(life):
+    from firmware.follow import FollowUp
+
+    FollowUp.send = lambda self, session, now, durable_only=False: False
+
+
+def shrugs(life):
+    from firmware import node
+
+    node._failed = _nothing
+
+
+def clings(life):
+    from firmware import lastgood
+
+    read = lastgood.read
+
+    def new_read(board, which):
+        if which == lastgood.GIVEN:
+            try:
+                return read(board, lastgood.GOOD)
+            except OSError:
+                pass
+        return read(board, which)
+
+    lastgood.read = new_read
+
+
 _CUTS = [("outage", 300), ("cut", 2), ("outage", 3600), ("cut", 2), ("cut", 2)]
 _CRASHES = [("crash_soon", 1), ("cut", 2), ("cut", 2)]
 _LATE = [("outage_cut", 700), ("cut", 2)]
@@ -225,6 +272,11 @@ SABOTAGE = {
     "hush": (hush, _CUTS[:1], "not back after"),
     "trusting": (trusting, [("brokers_die", 0, 60)] * 3, "frames lost"),
     "stubborn": (stubborn, [("bad_config", "torn")], "bad configuration"),
+    "boastful": (boastful, _LATE, "3 are promised"),
+    "reborn": (reborn, _CUTS[:2], "boot number 3 a second time"),
+    "stuck": (stuck, _CUTS[:1], "there waits on flash"),
+    "shrugs": (shrugs, [("crash_each", 200)], "did not restart the node"),
+    "clings": (clings, [("outage", 300), ("bad_config", "torn")], "bad configuration"),
     "leaves": (leaves, _CUTS[:1], "the program came to an end"),
     "garbles": (garbles, _CUTS[:1], "a frame that is none"),
     "alters": (alters, _CUTS[:1], "is not what was made"),
