@@ -91,7 +91,8 @@ class Life:
         for broker in self.brokers:
             broker.save(1 << 60)
         self.ledger.end("the end")
-        self.ledger.boots[-1].end -= 5  # on their way
+        last = self.ledger.boots[-1]
+        last.end = max(last.first, last.end - 5)  # the newest are on their way
         self.ledger.settle()
 
     def figures(self):
