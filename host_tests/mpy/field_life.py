@@ -27,6 +27,7 @@ import field_sabotage
 import vfs
 from fake_storage import Lot
 from field_board import ROOT, Machine, store
+from field_broker import Broker
 from field_inside import NODE
 from field_ledger import Ledger
 from field_parts import Station
@@ -56,7 +57,7 @@ class Life:
         random.seed(seed)
         self.lot = Lot(seed)
         self.ledger = Ledger(3000000 if plan is field_plans.month else 200000)
-        self.brokers = [field_net.Broker(self.ledger.archive) for _ in range(2)]
+        self.brokers = [Broker(self.ledger.archive) for _ in range(2)]
         net = field_net.Net({("one", 1883): self.brokers[0], ("two", 1883): self.brokers[1]})
         self.machine = Machine(net, ("rp2", "esp32")[seed & 1], Station("field", "long enough"))
         self.script = Script(self.machine, self.ledger, self.brokers, self.lot, CONFIG)
