@@ -3,11 +3,13 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 
 import pytest
 
 from gridmote.fault import Fault
+from gridmote.flash.link import Broken
 from host_tests.board_rig import RP2, Device, read_image
 from host_tests.conftest import Port
 from host_tests.flash_rig import KEPT, PARTS, board_with, boots, flash, make_tree
@@ -101,6 +103,18 @@ def test_the_cable_goes_at_every_file(bench):
     assert len(steps) > PARTS + 4
     for n in steps:
         bench.broken_at(n + 30)  # in the midst of what is said of it
+
+
+def test_repeated_it_goes_on_where_it_was(bench):
+    steps = bench.steps()
+    with bench.board() as device:
+        device.break_after = steps[-3]
+        with pytest.raises(Broken):
+            flash(device, bench.tree)
+        device.plug()
+        said = flash(device, bench.tree)
+        assert int(re.search(r"(\d+) from last time", said)[1]) >= PARTS // 2
+        assert boots(device) == NEW
 
 
 def test_the_cable_goes_at_the_last_words(bench):

@@ -65,6 +65,7 @@ def install(link, board, identity, source, console, told=lambda done, of, path: 
 def _leave(link):
     """After a failure: the board starts what it had."""
     with contextlib.suppress(Exception):
+        link.interrupt()
         link.reset()
 
 
