@@ -25,7 +25,7 @@ class Guard:
         self._seen = [-1] * len(progress)
         self._still = [0] * len(progress)
         self._low = 0
-        self.collections = 0
+        self.reports = 0  # of the task that collects, counted by it
         self.heap = self.heap_least = 0  # free after the last collection; least of all
 
     def look(self):
@@ -44,7 +44,6 @@ class Guard:
 
     def collected(self, free):
         """So many bytes were free after a collection. Restart when that is too little for long."""
-        self.collections = self.collections + 1 & 0xFFFF
         self.heap = free
         if not self.heap_least or free < self.heap_least:
             self.heap_least = free

@@ -72,17 +72,18 @@ class Node:
             if not self.link.down:
                 self._learn()
             self.events.look()
-            if ticks_diff(energy_due, ticks_ms()) <= 0:
-                self._energy.write("interval")
-                energy_due = self._next_energy(energy_s)
             now = ticks_ms()
             if ticks_diff(status_due, now) <= 0:
                 self.link.report("online")
                 status_due = ticks_add(now, status_s * 1000)
+            if ticks_diff(energy_due, now) <= 0:
+                self._energy.write("interval")
+                energy_due = self._next_energy(energy_s)
             if self.on_healthy and self.link.served and self._status.uptime_s >= self.HEALTHY_S:
                 healthy, self.on_healthy = self.on_healthy, None
                 healthy()
             self._collect()
+            self._guard.reports = self._guard.reports + 1 & 0xFFFF
 
     def _next_energy(self, every_s):
         """In ticks; on the clock's own grid where there is a clock."""

@@ -77,7 +77,7 @@ def build(config, board, log, feed, facts, heap_floor):
     progress = (
         ("measuring", lambda: meter.frames),
         ("link", lambda: link.turns),
-        ("memory", lambda: guard.collections),
+        ("memory", lambda: guard.reports),
     )
     guard = status.guard = Guard(feed, progress, heap_floor)
     return Node(
