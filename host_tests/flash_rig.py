@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import shutil
 import subprocess
 
 from rich.console import Console
@@ -36,7 +35,8 @@ def make_tree(folder, version=1):
     """A source tree whose application has PARTS modules of some KB and one that names its version."""
     for name in ("lib/room", "firmware", "boards/rp2", "boards/esp32"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "host_tests/mpy/pack_main.py", folder / "boards/main.py")
+    main = (ROOT / "host_tests/mpy/pack_main.py").read_text()
+    (folder / "boards/main.py").write_text(f"{main}# of version {version}\n")
     (folder / "firmware/main.py").write_text(_MAIN)
     for board in ("rp2", "esp32"):
         (folder / f"boards/{board}/board.py").write_text("")

@@ -125,6 +125,23 @@ def test_configuration_secrets_and_keys_are_written_when_given(device, tree, tmp
     assert json.loads(files["/node/config.good"])["measurement"]["idcode"] == 765
 
 
+def test_the_folder_of_provision(device, tree, tmp_path, mpy):
+    node = tmp_path / "node"
+    (node / "keys").mkdir(parents=True)
+    made = {**EXAMPLE, "broker": {**EXAMPLE["broker"], "ca": "/node/keys/ca-0badcafe.der"}}
+    (node / "config.json").write_text(json.dumps(made))
+    (node / "secrets.json").write_text(json.dumps({"broker": {"password": "hush-hush"}}))
+    (node / "keys/ca-0badcafe.der").write_bytes(b"a certificate")
+    status, said, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", node)
+    assert (status, trouble) == (0, ""), said
+    status, _, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", node, "--keys", node / "keys")
+    assert status == 1 and "--node brings" in trouble
+    device.power_cut()
+    files, _ = read_image(mpy, device.image)
+    assert json.loads(files["/node/config.json"]) == made
+    assert files["/node/keys/ca-0badcafe.der"] == b"a certificate" and b"hush" in files["/node/secrets.json"]
+
+
 @pytest.mark.parametrize("board, option, words", [
     (ESP32, "rp2", "say --board esp32"),
     ({**RP2, "platform": "samd"}, "rp2", "'samd'"),
