@@ -43,7 +43,7 @@ def test_what_counts_as_let_go_is_not_there_while_a_meter_runs(tmp_path, mosquit
             loaded = set(json.loads(link.run("import sys, json; print(json.dumps(list(sys.modules)))")))
     ours = {module_name(path) for path in needed("unix")}
     gone = (let_go() - KEPT_LONGER) | (NOT_BESIDE - {"firmware.ending"})  # it ended just now
-    assert loaded & gone == set()
+    assert loaded & gone & ours == set()
     assert "firmware.session" in loaded and SOURCES["synthetic"] <= loaded
     assert not {name for name in ours & loaded if name.startswith("c37118.")} - {"c37118", "c37118.writer"}
 
