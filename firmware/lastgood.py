@@ -17,7 +17,7 @@ _MOST = const(16384)  # bytes of one
 def read(board, which):
     """(configuration, secrets) as bytes; no secrets are b"{}". OSError or ValueError: there is no such pair."""
     if which == VAULT:
-        config = board.vault and board.vault.get("config")
+        config = board.vault.get("config") if board.vault is not None else None
         if not config:
             raise OSError(2)
         return config, board.vault.get("secrets") or b"{}"
@@ -80,7 +80,7 @@ def keep(board, worked):
                 file.write(data)
         for name in (_NAMES[1], _NAMES[0]):
             os.rename("%s/%s.good~" % (folder, name), "%s/%s.good" % (folder, name))
-    if board.vault:
+    if board.vault is not None:
         for name, data in zip(_NAMES, pair):
             if board.vault.get(name) != data:
                 board.vault.put(name, data)
