@@ -1,0 +1,77 @@
+"""A board that has another place for its configuration comes back without its file system."""
+
+import json
+import os
+
+from boards.unix.board import Board
+from firmware.boot import boot
+from firmware.settle import settle
+
+CONFIG = json.dumps(
+    {
+        "id": "7",
+        "topic": {"area": "a", "location_type": "b", "location_id": "c"},
+        "broker": {"host": "127.0.0.1", "port": 1},
+        "measurement": {"idcode": 7},
+        "source": {"kind": "synthetic"},
+        "wifi": {"ssid": "net"},
+    }
+).encode()
+SECRETS = b'{"wifi": {"password": "a password"}}'
+NODE = "/tmp/gridmote-vault-%s" % os.urandom(4).hex()
+
+
+class Vault(dict):
+    def put(self, name, data):
+        assert len(name) <= 15
+        self[name] = data
+
+
+vault = Vault()
+
+
+def start(cause="power", note=0):
+    board = Board()
+    board.node_folder, board.vault, board.write = NODE, vault, lambda text: None
+    board.reset_cause, board.note = cause, note
+    return board, boot(board, lambda: None, NODE, "", "")
+
+
+def put(name, data):
+    with open(NODE + "/" + name, "wb") as file:
+        file.write(data)
+
+
+def sweep():
+    for name in os.listdir(NODE):
+        os.remove(NODE + "/" + name)
+
+
+os.mkdir(NODE)
+try:
+    put("config.json", CONFIG)
+    put("secrets.json", SECRETS)
+    board, found = start()
+    assert found.facts["config"] == "given" and not vault
+    board.note = board.note & 0xFF00 | 2
+    settle(board, found.mark, found.facts, found.log)
+    assert vault == {"config": CONFIG, "secrets": SECRETS} and board.note & 0xFF == 0
+    sweep()
+    board, found = start()  # the file system is lost
+    assert found.node and found.facts["config"] == "vault" and "ENOENT" in found.why
+    assert found.config["wifi"]["password"] == "a password"
+    settle(board, found.mark, found.facts, found.log)
+    assert os.listdir(NODE) == ["note"], "what was not given is not made into it"
+    put("config.json", b"{")
+    put("config.good", b"{")
+    board, found = start()
+    assert found.facts["config"] == "vault" and "cut off" in found.why
+    vault["config"] = b"x"
+    board, found = start()
+    assert not found.node and "cut off" in found.why
+    vault.clear()
+    board, found = start()
+    assert not found.node and found.facts["config"] == ""
+finally:
+    sweep()
+    os.rmdir(NODE)
