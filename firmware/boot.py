@@ -183,6 +183,7 @@ def _try(found, board, which, pair, feed):
         board.open(config)
     except Exception as e:  # sections that only the board knows
         _blame(found, which + " configuration", e)
+        board.close()
         return False
     feed()
     _step(board, 3)

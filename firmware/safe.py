@@ -54,6 +54,7 @@ async def _wait(board, feed, found, lamp):
                     talking = _Talking(board, configs[turn % len(configs)], found, asked.append)
                 except Exception as e:  # whatever led here may be in the way again
                     sys.print_exception(e)
+                    board.close()
             turn += 1
             left_s = TURN_S
         left_s = TURN_S if talking and talking.up else max(0, left_s - 1)
