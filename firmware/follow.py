@@ -10,7 +10,7 @@ _REST_MS = const(10000)  # until a log that could not be read is read again
 
 
 class FollowUp:
-    """backlog: outbox.backlog.Backlog. pace: mqtt.pace.Pace, in records. topic(data_type) -> bytes of a topic of
+    """backlog: outbox.backlog.Backlog. pace: mqtt.timing.Pace, in records. topic(data_type) -> bytes of a topic of
     this node. clock: the board's, for `known`. packet_most: bytes of what else its `packet` is used for.
 
     `send(session, now)` sends one message if there is one and the pace allows it. durable_only: a durable record.

@@ -22,7 +22,7 @@ _NEXT_MS = const(50)  # until the next broker of several is tried
 class Link:
     """Sends what the outbox offers, live topic first in line; never waits for the network.
 
-    session: Session. outbox: an Outbox. follow: FollowUp, which sends what waited. retry: mqtt.retry.Retry.
+    session: Session. outbox: an Outbox. follow: FollowUp, which sends what waited. retry: mqtt.timing.Retry.
     brokers: Broker or Brokers. tls: bool. live: Publish packet of the PMU topic. config_frame: the CFG-2 bytes,
     retained there at every connection. status: `packet` (a Publish) and `payload(state)` of the STATUS topic.
     command_topic: subscribed, or None. again_ms: so much of what a broker had acknowledged before the

@@ -17,7 +17,7 @@ def load(path):
 
     with open(path) as file:
         config = check(json.load(file))
-    forget("settings.schema")
+    forget("settings.schema", "settings")
     return config
 
 

@@ -11,6 +11,7 @@ from firmware.modules import forget
 
 _LOOK_MS = const(10000)  # at most, between looks at the clock and at what an EVENT should tell
 _WATCH_MS = const(500)
+_GARBAGE_MOST = const(4096)  # bytes that may wait for the collector
 
 
 class Node:
@@ -91,7 +92,7 @@ class Node:
         return ticks_add(ticks_ms(), (every_s - clock.soc() % every_s if clock.known else every_s) * 1000)
 
     async def _watch(self):
-        """The radio, the watchdog, and what the lamp shows."""
+        """The radio, the watchdog, what the lamp shows, and garbage when there is much."""
         radio, link, clock, status = self._radio, self.link, self._clock, self._status
         while True:
             if radio:
@@ -100,6 +101,8 @@ class Node:
                 radio and radio.state, link.down, link.outbox.storage, clock.known, status.fallback
             )
             self._guard.look()
+            if self._free() < self._guard.heap - _GARBAGE_MOST:
+                gc.collect()
             await asyncio.sleep_ms(_WATCH_MS)
 
     async def leave(self, drain_ms):

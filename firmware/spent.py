@@ -9,6 +9,7 @@ import sys
 # module, class ("-": functions of the module), names
 _SPENT = """
 boards.micro Micro __init__ open
+boards.once - once
 boards.paced Paced __init__
 boards.rp2.adc Sampler __init__
 boards.rp2.board Board __init__
@@ -16,8 +17,9 @@ boards.sampled Sampled __init__
 boards.sockets Sockets __init__
 boards.source BlockSource __init__
 boards.storage Folder __init__
+boards.synthetic - once
 boards.synthetic Synthetic __init__
-boards.unix.board - _identity _storage
+boards.unix.board - _identity _storage once
 boards.unix.board Board __init__ _take open
 boards.unix.board _Flash __init__
 boards.unix.clock - _adjtimex
@@ -40,6 +42,7 @@ firmware.guard Guard __init__
 firmware.lamp Lamp __init__
 firmware.link Link __init__
 firmware.log Log __init__
+firmware.main - _nothing load start
 firmware.meter Meter __init__
 firmware.node Node __init__
 firmware.ntp Asker __init__
@@ -48,9 +51,9 @@ firmware.session Session __init__ set_last_will _write_hello
 firmware.status Status __init__
 firmware.timekeeper Timekeeper __init__
 mqtt.inbound Inbound __init__
-mqtt.pace Pace __init__
 mqtt.publish Publish __init__ room
-mqtt.retry Retry __init__
+mqtt.timing Pace __init__
+mqtt.timing Retry __init__
 mqtt.window Window __init__
 outbox.backlog Backlog __init__ use
 outbox.boots Boots __init__ _load _read
@@ -62,10 +65,11 @@ outbox.reader Reader __init__
 outbox.ring Ring __init__ begin
 outbox.store Store __init__
 outbox.stream StreamLog __init__ begin
-outbox.tally Tally __init__
+outbox.thinning Tally __init__
 outbox.thinning Thinning __init__
 phasor.estimator Estimator __init__ _design
 phasor.trigger Trigger __init__ _level
+umqtt.simple - MQTTException
 umqtt.simple MQTTClient __init__ _recv_len _send_str check_msg connect ping publish set_last_will subscribe wait_msg
 """
 

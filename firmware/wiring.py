@@ -163,9 +163,8 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     from firmware.link import Link
     from firmware.session import Session
     from firmware.status import STATUS_BYTES, Status
-    from mqtt.pace import Pace
     from mqtt.publish import Publish
-    from mqtt.retry import Retry
+    from mqtt.timing import Pace, Retry
 
     def topic(kind):
         levels = (place["area"], place["location_type"], place["location_id"], kind, config["id"])

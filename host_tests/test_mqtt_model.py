@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from host_tests.property import examples
 from mqtt.inbound import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Inbound, ProtocolError, publish_parts
 from mqtt.publish import Publish
-from mqtt.retry import Retry
+from mqtt.timing import Retry
 from mqtt.window import FREE, Window
 from outbox.ring import Ring
 

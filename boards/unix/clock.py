@@ -26,7 +26,6 @@ class Clock:
     def __init__(self, kind="system"):
         self.known = kind == "system"
         self._adjtimex = _adjtimex()
-        self._timex = bytearray(256)
         self._utc_s = _NO_TIME_SOC  # of the stamps
         self._utc_ms = time.ticks_ms()
         self.next_second()
@@ -76,9 +75,10 @@ class Clock:
 
     def _max_error_us(self):
         """The kernel's bound on the clock's error, or None if it is not synchronised or not known."""
-        if self._adjtimex is None or self._adjtimex(self._timex) in (-1, 5):  # 5: TIME_ERROR
+        timex = bytearray(256)
+        if self._adjtimex is None or self._adjtimex(timex) in (-1, 5):  # 5: TIME_ERROR
             return None
-        return struct.unpack_from("l", self._timex, 3 * struct.calcsize("l"))[0]
+        return struct.unpack_from("l", timex, 3 * struct.calcsize("l"))[0]
 
     def soc(self):
         """The second that runs now; only while `known`."""

@@ -53,7 +53,7 @@ def make_link(host, port, window):
     from firmware.log import Log
     from firmware.session import Session
     from mqtt.publish import Publish
-    from mqtt.retry import Retry
+    from mqtt.timing import Retry
 
     outbox = plain_outbox(1024, 52, window)
     net = Network()

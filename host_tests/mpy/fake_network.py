@@ -12,7 +12,7 @@ from firmware.link import Link
 from firmware.log import Log
 from firmware.session import CLOSED, OPEN, Session
 from mqtt.publish import Publish
-from mqtt.retry import Retry
+from mqtt.timing import Retry
 from outbox.record import FRAME
 
 

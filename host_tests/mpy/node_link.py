@@ -20,7 +20,7 @@ from firmware.link import Link
 from firmware.log import Log
 from firmware.session import Session
 from mqtt.publish import Publish
-from mqtt.retry import Retry
+from mqtt.timing import Retry
 from outbox.record import FRAME, TICKS
 
 DEFAULTS = {

@@ -4,7 +4,7 @@ import random
 
 from boards.storage import Folder
 from firmware.follow import FollowUp
-from mqtt.pace import Pace
+from mqtt.timing import Pace
 from outbox.backlog import Backlog
 from outbox.boots import Boots
 from outbox.durable import DurableLog

@@ -6,7 +6,7 @@ from fake_storage import CONFIG, FRAME, METER, UNTIMED, Node, Storage, config, n
 from micropython import heap_lock, heap_unlock
 
 from firmware.follow import FollowUp
-from mqtt.pace import Pace
+from mqtt.timing import Pace
 from outbox.log import block_of
 
 gc.threshold(30000)  # else what stays lies scattered, and nothing large finds room on 32 bits

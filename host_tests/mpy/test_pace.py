@@ -2,8 +2,8 @@
 
 import micropython
 
-from mqtt.pace import Pace
 from mqtt.publish import Publish
+from mqtt.timing import Pace
 
 
 def sent(per_s, message, step_ms, ms, start):

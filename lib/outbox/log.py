@@ -1,7 +1,7 @@
 """A log of records in segment files: what the stream log and the durable log have in common."""
 
 from outbox.record import BLOCK_HEAD, CONTEXT, TICKS, is_head
-from outbox.tally import Tally
+from outbox.thinning import Tally
 
 # Where the blocks of a file begin. littlefs keeps ctz(i) + 1 pointers of 4 bytes in front of block i >= 1 of a
 # file; so laid out, each of ours is one of its own, and writing it costs one erase.

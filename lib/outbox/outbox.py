@@ -4,8 +4,7 @@ from outbox.durable import RAM_MOST, RECORD_MOST
 from outbox.record import NUMBERS, SEQS, TICKS, UNTIMED
 from outbox.ring import ACKED, AGAIN, GONE, KIND, SPILLED
 from outbox.store import Store
-from outbox.tally import Tally
-from outbox.thinning import Thinning
+from outbox.thinning import Tally, Thinning
 
 try:
     from micropython import const

@@ -25,7 +25,7 @@ class Ring:
         self.slots = slots
         self.slot_size = slot_size
         self.buf = bytearray(slots * slot_size)
-        self._sizes = array.array("H", bytes(2 * slots))
+        self._sizes = bytearray(slots) if slot_size < 256 else array.array("H", bytes(2 * slots))
         self.ticks = array.array("i", bytes(4 * slots))  # 30 bits: when each was made
         self.marks = bytearray(slots)  # kind and state of each
         self.acked_at = bytearray(slots)  # when the owner noted its acknowledgement, in units of its own

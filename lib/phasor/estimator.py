@@ -71,7 +71,7 @@ class Estimator:
         self._half = half = int(cycle / 2 + 0.5)
         self._reach = taps + half
         self._keep = 2 * self._reach + 2
-        self._capacity = self._keep + max(2 * block_samples, self._keep // 2)
+        self._capacity = self._keep + max(block_samples, self._keep // 4)
         self._history = array.array("H", bytes(2 * channels * self._capacity))
         self._filled = 0  # samples in the history
         self._at = 0  # of the latest block's first sample in the history
