@@ -98,17 +98,17 @@ def recording(shared, tmp_path):
     return {"kind": "replay", "file": str(path)}
 
 
-def test_the_meter_lives_in_164_kib(staged, mosquitto, tmp_path):
-    lives_in("164k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
+def test_the_meter_lives_in_156_kib(staged, mosquitto, tmp_path):
+    lives_in("156k", 5, staged, mosquitto, tmp_path, {"kind": "synthetic"})
 
 
-def test_the_meter_replaying_a_recording_lives_in_172_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("172k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_the_meter_replaying_a_recording_lives_in_160_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("160k", 5, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 @pytest.mark.torture
-def test_a_minute_in_172_kib(shared, staged, mosquitto, tmp_path):
-    lives_in("172k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
+def test_a_minute_in_160_kib(shared, staged, mosquitto, tmp_path):
+    lives_in("160k", 60, staged, mosquitto, tmp_path, recording(shared, tmp_path))
 
 
 def through_an_outage(program, staged, mosquitto, tmp_path):
