@@ -19,7 +19,7 @@ _RECENT = 4096  # frames of which it is known when they were made
 
 
 class Boot:
-    """first, end: its frames; cause: of its reset; why: how it ended; loss_most, left_out: as it admits then."""
+    """first, end: its frames; cause: of its reset; why: how it ended; the last three: as it admits then."""
 
     def __init__(self, first, cause, ms):
         self.first = self.end = first
@@ -28,7 +28,7 @@ class Boot:
         self.on_s = 0
         self.number = None
         self.outbox = None
-        self.loss_most = self.left_out = 0
+        self.loss_most = self.thinned = self.dropped = 0
         self.why = ""
         self.doubted = False
 
@@ -128,7 +128,7 @@ class Ledger:
                 self.fail("%d frames only in RAM, %d are promised" % (boot.loss_most, boot.outbox.loss_most))
             if why == "the end" or why == "restart" and not failing:  # who restarts by itself saves them
                 boot.loss_most = 0
-            boot.left_out = boot.outbox.thinned + boot.outbox.dropped
+            boot.thinned, boot.dropped = boot.outbox.thinned, boot.outbox.dropped
         boot.outbox = None
 
     # -- the broker's side ---------------------------------------------------------------------------------
@@ -257,18 +257,25 @@ class Ledger:
         self._frames_lost()
 
     def _frames_lost(self):
-        left_out = 0
+        dropped = 0
         for i in range(len(self.boots) - 1, -1, -1):
             boot = self.boots[i]
-            left_out += boot.left_out  # a log that is full drops what earlier boots left, too
+            dropped += boot.dropped  # a log that is full drops what earlier boots left, too
             boot.lost = self.missing(boot)
-            if boot.lost > boot.loss_most + left_out:
+            if boot.lost > boot.loss_most + boot.thinned + dropped:
                 self.fail(
                     "boot %s (ended by %s): %d of %d frames lost, %d are allowed, %d were admitted"
-                    % (boot.number, boot.why, boot.lost, boot.end - boot.first, boot.loss_most, left_out)
+                    % (
+                        boot.number,
+                        boot.why,
+                        boot.lost,
+                        boot.end - boot.first,
+                        boot.loss_most,
+                        boot.thinned + dropped,
+                    )
                 )
             if not boot.lost:
-                left_out = 0
+                dropped = 0
 
     def _energy(self):
         before = None

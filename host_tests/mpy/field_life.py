@@ -56,7 +56,7 @@ class Life:
     def __init__(self, seed, plan, wrong=None):
         random.seed(seed)
         self.lot = Lot(seed)
-        self.ledger = Ledger(3000000 if plan is field_plans.month else 200000)
+        self.ledger = Ledger(3000000 if plan is field_plans.month else 300000)
         self.brokers = [Broker(self.ledger.archive) for _ in range(2)]
         net = field_net.Net({("one", 1883): self.brokers[0], ("two", 1883): self.brokers[1]})
         self.machine = Machine(net, ("rp2", "esp32")[seed & 1], Station("field", "long enough"))
