@@ -1,0 +1,49 @@
+"""What firmware/spent.py lets go of is there, in modules that a test on this computer may not load, too."""
+
+import ast
+from pathlib import Path
+
+from needed import sources
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def spent():
+    """(module, class or "-", name) of each entry."""
+    tree = ast.parse((ROOT / "firmware/spent.py").read_text())
+    (text,) = [n.value.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "_SPENT"]
+    for line in text.split("\n"):
+        module, owner, names = line.split(" ", 2) if line else ("", "", "")
+        for name in names.split():
+            yield module, owner, name
+
+
+def names_in(body):
+    """What a module or class has after its body ran: functions, classes, what it imports."""
+    found = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.name: node for alias in node.names}
+    return found
+
+
+def test_each_name_is_there():
+    files = {}
+    for board in ("unix", "rp2", "esp32"):
+        for path, file in sources(ROOT, board).items():
+            files[path.removeprefix("lib/").removesuffix(".py").replace("/", ".")] = file
+    missing = []
+    for module, owner, name in spent():
+        if module:
+            found = names_in(ast.parse(files[module].read_text()).body)
+            if owner != "-":
+                found = names_in(found[owner].body)
+            if name not in found:
+                missing.append((module, owner, name))
+    assert not missing
+
+
+def test_lines_are_in_order():
+    """So that none is there twice."""
+    modules = [module for module, _, _ in spent() if module]
+    assert modules == sorted(modules)
