@@ -29,22 +29,22 @@ def leave(node, board, drain_ms=_DRAIN_MS):
 
 
 def end(board, feed, node, error):
-    """Save what can be saved, say why where that survives, and begin anew. MemoryError: that has not been said.
+    """Say why where that survives, save what can be saved, and begin anew. MemoryError: it has not been said.
 
-    node: a list of the Node, or of none, emptied here: its memory is needed.
+    node: a list of the Node, or of none.
     """
     feed()
-    try:
-        if node:
-            node.pop().save()
-    except Exception as e:  # it died of something
-        board.write("not saved: %r" % e)
-    feed()
-    gc.collect()
     try:
         _record(board, error)
     except OSError as e:
         board.write("not recorded: %s" % e)
+    feed()
+    gc.collect()
+    try:
+        if node:
+            node[0].save()
+    except Exception as e:  # it died of something
+        board.write("not saved: %r" % e)
     board.restart()
 
 
