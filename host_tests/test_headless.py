@@ -66,6 +66,8 @@ def staged(mpy, tmp_path):
     ({"still": "memory"}, "memory stood still"), ({"leak": 1}, "memory: "),
 ])
 def test_what_stands_still_or_leaks_is_restarted_with_its_reason(mpy, mosquitto, tmp_path, fault, reason, staged):
+    if "leak" in fault and mpy.name == "micropython":
+        pytest.skip("the floor of 8 KiB is one for 32 bits")
     given, times = config(mosquitto, tmp_path), {"looks": 6}
     with listening(mosquitto) as heard, Device(mpy, tmp_path, given, path=staged, times=times, **fault) as device:
         device.wait_lives(1)

@@ -130,7 +130,7 @@ elif "leak" in fault:
 
     def leak(self):
         gc.collect()
-        for size in (10000, 2000, 500, 100):
+        for size in (10000, 2000, 500):
             while self.link.served and gc.mem_free() > 7500 + size:
                 try:
                     kept.append(bytearray(size))
