@@ -11,15 +11,18 @@ from boards.once import once
 from boards.storage import Folder
 
 _FOR_APPLICATIONS_KIB = 328  # two of them, with configuration and keys
+_RING_MS = 1000  # of samples, two erases at their worst; a TLS handshake, once a connection, is not worth the heap
 
 
 class Micro:
     """Base of the boards (boards/README.md); a board adds name, reset_cause, note, watchdog and its own limits.
 
-    own_led: what machine.Pin takes for the board's LED, or None.
+    own_led: what machine.Pin takes for the board's LED, or None. handshake_ms: how long TLS holds the program at a
+    connection, without and with a certificate of the node's own.
     """
 
     node_folder = "/node"
+    longest_block_ms = 1000  # the start of the radio
     own_led = None
     vault = None
 
@@ -45,21 +48,23 @@ class Micro:
         pins = config["board"]
         if pins["led"] != -1:
             self._use_led(None if pins["led"] == -2 else pins["led"])
+        broker = config["broker"]
+        if broker["ca"]:
+            self.longest_block_ms = self.handshake_ms[1 if broker["certificate"] else 0]
         self._relays = [machine.Pin(pin, machine.Pin.OUT, value=0) for pin in pins["relays"]]
         self.clock = Clock(_set_rtc)
-        self.network = WifiNetwork(Station(network), config["broker"])
+        self.network = WifiNetwork(Station(network), broker)
         folder = config["outbox"]["folder"] or "/outbox"
         try:
             self.storage, self.storage_error = Folder(folder), ""
         except OSError as e:
             self.storage, self.storage_error = None, "%s: %s" % (folder, e)
         kind = config["source"]["kind"]
-        depth_ms = 2 * self.longest_block_ms
         if kind == "adc":
-            self.source = self._sampled(config, depth_ms)
+            self.source = self._sampled(config, _RING_MS)
             self._stop = self.source.close
         elif kind == "synthetic":
-            self.source = once("boards.sources", "simulated", config, self.clock, depth_ms)
+            self.source = once("boards.sources", "simulated", config, self.clock, 2 * self.longest_block_ms)
         else:
             raise ValueError("source.kind: %s is for computers" % kind)
 

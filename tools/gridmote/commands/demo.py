@@ -23,6 +23,7 @@ from gridmote.demo.run import Demonstration
 from gridmote.demo.view import View
 from gridmote.fault import Fault, give_up
 from gridmote.node import config as node_config
+from gridmote.provision.layout import KEY_FILES
 from waveform.gmr import RecordingError
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,7 +52,7 @@ def _source(recording, plan):
     f0_hz = read(recording).f0_hz
     given = {"source": {"file": str(recording)}, "outbox": {"folder": ""}}
     config = {"id": "demo", "source": {"kind": "replay", "file": str(recording), "repeat": True},
-              "measurement": {"f0_hz": f0_hz}, "broker": {"ca": ""}}
+              "measurement": {"f0_hz": f0_hz}, "broker": dict.fromkeys(KEY_FILES, "")}
     path = node_config.prepare(given, config, Path.cwd(), convert)["source"]["file"]
     reference = demo_reference.RecordingReference(path, longest_s + _LONGER_S)
     volts = [c for c, channel in enumerate(reference.channels) if channel["kind"] == "V"]
