@@ -37,6 +37,7 @@ class Radio:
         self._wait_ms = _SOON_MS
         self._reset_ms = _RESET_MS
         self._why = ""  # the state in which the last try ended
+        self._told = "off"
         self._begun = False
 
     def step(self, now, reached=True):
@@ -54,7 +55,7 @@ class Radio:
                 self._station.on(self._country)
                 self._on = True
                 self._join(now)
-        except OSError as e:
+        except Exception as e:  # ValueError: a country that the radio does not know
             self._on = self._joining = False
             self._failed(now, "off", e)
 
@@ -128,6 +129,9 @@ class Radio:
         self._tell(state, why)
 
     def _tell(self, state, why=""):
-        if state != self.state:
-            self.state = state
-            self._log.info("Wi-Fi: %s", "%s: %s" % (state, why) if why else state)
+        self.state = state
+        if why:
+            state = "%s: %s" % (state, why)
+        if state != self._told:
+            self._told = state
+            self._log.info("Wi-Fi: %s", state)

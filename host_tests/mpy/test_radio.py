@@ -27,8 +27,9 @@ class Station:
             raise OSError(5)
 
     def on(self, country):
-        assert country == "DE"
         self._call("on")
+        if country != "DE":
+            raise ValueError("unknown country")
         self.active = True
         self.said = "off"
 
@@ -79,13 +80,13 @@ class Station:
 class World:
     """A Radio stepped every 500 ms. start: of the ticks. `ups`: when it said that it is up."""
 
-    def __init__(self, start=0, password="right"):
+    def __init__(self, start=0, password="right", country="DE"):
         self.station = Station()
         self.lines = []
         self.start = start
         self.ups = []
         self.reached = True
-        self.radio = Radio(self.station, "ours", password, "DE", Log(self.lines.append, "info"))
+        self.radio = Radio(self.station, "ours", password, country, Log(self.lines.append, "info"))
         self.radio.on_up = lambda: self.ups.append(self.station.now)
 
     def run(self, ms):
@@ -200,6 +201,11 @@ world.run(2_000)
 assert world.radio.state == "off"
 world.station.broken = False
 world.took("up", 10_000)
+
+world = World(country="XQ")  # network.country raises ValueError
+world.run(600_000)
+assert world.radio.state == "off" and 3 <= world.count("on") <= 12
+assert world.lines == ["Wi-Fi: off: unknown country"], world.lines
 
 # -- "up", but nothing comes through: CYW43 may not have noticed --------------------------------------
 
