@@ -5,7 +5,7 @@ import tls
 
 def trusting(broker):
     """A TLS context that accepts what broker.ca has signed, and with broker.certificate shows it; all of them are
-    paths. ValueError names the one that is wrong."""
+    paths. ValueError names the one that is wrong, but never shows broker.key: it may be the key itself."""
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED
     authority = _read(broker, "ca")
@@ -19,14 +19,17 @@ def trusting(broker):
             context.load_cert_chain(certificate, key)
         except ValueError as e:
             wrong = "certificate" if "cert" in str(e) else "key"
-            raise ValueError("broker.%s: %s holds none: %s" % (wrong, broker[wrong], e))
+            raise ValueError("broker.%s: %s holds none: %s" % (wrong, _shown(broker, wrong), e))
     return context
 
 
 def _read(broker, which):
-    path = broker[which]
     try:
-        with open(path, "rb") as file:
+        with open(broker[which], "rb") as file:
             return file.read()
     except OSError as e:
-        raise ValueError("broker.%s: %s cannot be read: %s" % (which, path or "(none is given)", e))
+        raise ValueError("broker.%s: %s cannot be read: %s" % (which, _shown(broker, which), e))
+
+
+def _shown(broker, which):
+    return "(none is given)" if not broker[which] else "the file" if which == "key" else broker[which]

@@ -1,8 +1,24 @@
 """The schema's secrets: told apart, merged, and never shown by a mistake."""
 
+import os
+
+from boards.tls import trusting
 from settings.schema import SECRETS, ConfigError, check, merge
 
 HIDDEN = "hidden-4711"
+PEM = "/tmp/gridmote-settings-%s.pem" % os.urandom(4).hex()
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBcDCCARWgAwIBAgIUfjmDQBdxE3ViT1nV2nM6yNIgPY0wCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBeDAgFw0yNjExMjIxMzIzNDBaGA8yMDgxMDgyNTEzMjM0MFow
+DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCCY0R4xYdbL
+kZ4Rtm2UAZFBj0TU4XuTiZusN7M2DB4ZMs5w1OS4K3BZC465jJAme8lw+6lFSY5m
+Ck9b5hRms/ijUzBRMB0GA1UdDgQWBBRBSw1/22/Q8gxLmee8SRWAhmbtTDAfBgNV
+HSMEGDAWgBRBSw1/22/Q8gxLmee8SRWAhmbtTDAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0kAMEYCIQD4m4Yw+WTS20Jw0VJqn4KVB3XxefQRFH3da+fvf06o
+UwIhALx+Ej0nCl6RaGHkL9ZDxJDfev4ENjSR3i4E+vKY/xIT
+-----END CERTIFICATE-----
+"""
 
 
 def valid():
@@ -58,6 +74,7 @@ def test_only_secrets_are_secrets():
 def test_a_mistake_shows_no_secret():
     long = HIDDEN * 30
     wrong = [nested(secret, value) for secret in SECRETS for value in (long, [HIDDEN], {"x": HIDDEN}, 4711)]
+    wrong += [{"broker": {"host": "h", "key": value}} for value in (long, [HIDDEN], 4711)]
     wrong += [{"broker": HIDDEN}, {"wifi": [HIDDEN]}, {"gossip": {"node_key": HIDDEN, "key": HIDDEN}}]
     wrong += [{"broker": {"host": "h", "fallback": [{"host": "h", "port": 1, "password": HIDDEN}]}}]
     wrong += [{"log": {"password": HIDDEN}}, {"wifi": {"pasword": HIDDEN}}]
@@ -66,6 +83,29 @@ def test_a_mistake_shows_no_secret():
         config.update(part)
         told = mistakes(check, config)
         assert HIDDEN not in told and "4711" not in told, told
+
+
+def test_a_pasted_key_is_not_shown_when_it_is_read():
+    with open(PEM, "w") as file:
+        file.write(CERTIFICATE)
+    for value in (HIDDEN, "-----BEGIN\n" + HIDDEN, "host_tests/../README.md"):
+        broker = check(dict(valid(), broker={"host": "h", "ca": PEM, "certificate": PEM, "key": value}))["broker"]
+        try:
+            trusting(broker)
+            raise AssertionError("no key, but taken")
+        except ValueError as e:
+            told = str(e)
+        assert told.startswith("broker.key: the file ") and value not in told, told
+    os.remove(PEM)
+
+
+def test_a_country_is_two_letters_or_none():
+    for value, good in (("", 1), ("DE", 1), ("it", 1), ("D", 0), ("DEU", 0), ("D1", 0), ("ÄÖ", 0), (7, 0)):
+        config = dict(valid(), wifi={"ssid": "s", "country": value})
+        if good:
+            check(config)
+        else:
+            assert "wifi.country: must be two letters" in mistakes(check, config), value
 
 
 def test_lengths_of_keys_and_passphrases():
@@ -89,4 +129,6 @@ test_every_secret_is_a_key()
 test_merge_lays_over_and_changes_neither()
 test_only_secrets_are_secrets()
 test_a_mistake_shows_no_secret()
+test_a_pasted_key_is_not_shown_when_it_is_read()
+test_a_country_is_two_letters_or_none()
 test_lengths_of_keys_and_passphrases()

@@ -2,6 +2,7 @@
 
 REQUIRED = None  # in place of a default
 SECRETS = ("broker.password", "gossip.node_key", "gossip.segment_key", "wifi.password")  # are never shown
+HIDDEN = SECRETS + ("broker.key",)  # no message shows these: a key may stand where its path belongs
 
 
 class ConfigError(ValueError):
@@ -55,6 +56,11 @@ def power_of_two(least, most):
 def passphrase(value):
     ok = isinstance(value, str) and (not value or 8 <= len(value.encode()) <= 63)
     return None if ok else "8 to 63 bytes (WPA2), or empty"
+
+
+def country(value):
+    ok = isinstance(value, str) and len(value) in (0, 2) and all("a" <= c <= "z" for c in value.lower())
+    return None if ok else "two letters, or empty"
 
 
 def hexadecimal(*lengths):
@@ -222,7 +228,7 @@ SCHEMA = {
         {
             "ssid": (text(32, 0), "", "of the access point; empty: no Wi-Fi"),
             "password": (passphrase, "", "never logged; empty: an open network"),
-            "country": (text(2, 0), "", "two letters: which channels are allowed; empty: those allowed everywhere"),
+            "country": (country, "", "two letters: which channels are allowed; empty: those allowed everywhere"),
         },
         {},
         "how a board joins the network",
@@ -303,7 +309,7 @@ def _fill(config, schema, path, mistakes):
         else:
             allowed = rule(value) if key in config else None
             if allowed:
-                hidden = where in SECRETS or isinstance(value, (dict, list))  # one may be inside
+                hidden = where in HIDDEN or isinstance(value, (dict, list))  # one may be inside
                 shown = "not as given" if hidden else "not %r" % (value,)
                 mistakes.append("%s: must be %s, %s" % (where, allowed, shown))
             full[key] = value

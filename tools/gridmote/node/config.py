@@ -70,7 +70,8 @@ def _check_files(config, folder):
     for name in layout.KEY_FILES:
         path = config["broker"][name]
         if path and not layout.on_host(path, folder).is_file():
-            raise ValueError(f"broker.{name}: no file {path}")
+            shown = "of that name" if name == "key" else path  # it may be the key itself
+            raise ValueError(f"broker.{name}: no file {shown}")
     source = config["source"]
     check_grid(source)
     if source["kind"] != "replay":

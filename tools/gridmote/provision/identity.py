@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from os.path import isfile
 from typing import NamedTuple
 
 from cryptography import x509
@@ -97,6 +98,8 @@ def _beyond_schema(full):
 def _der(name, path, ask):
     if name != "key":
         return read_certificate(path).public_bytes(serialization.Encoding.DER)
+    if not isfile(path):
+        raise Fault("no file of that name")  # which may be the key itself
     key = read_key(path, ask)
     if not _p256(key):
         raise Fault(f"{path}: {_P256_NEEDED}")

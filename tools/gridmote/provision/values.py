@@ -6,7 +6,7 @@ import json
 
 from gridmote.broker.address import BrokerAddress
 from gridmote.fault import Fault
-from settings.schema import SCHEMA, SECRETS
+from settings.schema import HIDDEN, SCHEMA, SECRETS
 
 
 def rule_of(key):
@@ -71,7 +71,7 @@ def parsed(key, text):
     for value in candidates:
         if rule(value) is None:
             return value
-    shown = "not as given" if key in SECRETS else f"not {text!r}"
+    shown = "not as given" if key in HIDDEN else f"not {text!r}"
     raise ValueError(f"{key}: must be {rule(candidates[-1])}, {shown}")
 
 
