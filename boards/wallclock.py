@@ -18,15 +18,16 @@ _PERIOD = time.ticks_add(0, -1) + 1  # of ticks_us
 class Clock:
     """One time line for all stamps: without a jump, slightly faster or slower than ticks, until `stepped`.
 
-    `known`: whether it is UTC; until `reached()` says so it counts from 2021-01-01 at the start. `tq`: time quality
-    byte, `stat`: STAT bits of time. `stepped`: the stamps have been left behind and begin anew with `next_second`.
+    `content`: set by whoever tells the time, when no better sample is soon to come. `known`: whether it is UTC;
+    until `reached()` says so it counts from 2021-01-01 at the start. `tq`: time quality byte, `stat`: STAT bits of
+    time. `stepped`: the stamps have been left behind and begin anew with `next_second`.
     `locate(ticks_us)` gives `sec` (SOC - 2^31) and `ns` of an instant. `gained_ms`: what the time line gained on
     ticks since `next_second`, for sources that count ticks. set_rtc(soc): told of every step; TLS looks there.
     """
 
     def __init__(self, set_rtc=None):
         self._tell = set_rtc
-        self.known = self.stepped = False
+        self.content = self.known = self.stepped = False
         self.gained_ms = self._ahead = 0
         self._tick, self._ms = time.ticks_us(), time.ticks_ms()
         self._sec, self._us = _NO_TIME_SEC, 0  # the time line at _tick
@@ -80,16 +81,11 @@ class Clock:
     def locate(self, ticks_us):
         """`sec` and `ns` of an instant at most 8 minutes from the last update. Allocates nothing."""
         passed = time.ticks_diff(ticks_us, self._tick)
-        us = self._us + passed + (self._rest + passed * self._rate >> 24)
-        sec = self._sec
-        while us < 0:
-            us += 1000000
-            sec -= 1
-        while us >= 1000000:
-            us -= 1000000
-            sec += 1
-        self.sec = sec
-        self.ns = us * 1000
+        # self._rest + passed * self._rate >> 24, in two halves that stay below 2^30
+        low = self._rest + (passed & 0x3FFF) * self._rate >> 14
+        us = self._us + passed + ((passed >> 14) * self._rate + low >> 10)
+        self.sec = self._sec + us // 1000000
+        self.ns = us % 1000000 * 1000
 
     def soc(self):
         """The second that runs now; only while `known`."""
@@ -129,10 +125,10 @@ class Clock:
         return True
 
     def reached(self):
-        """The time is known from now on, if somebody told it. What the stamps so far were short of it, once:
+        """The time is known from now on, if it was told and `content`. What the stamps were short of it, once:
         (seconds, microseconds, SOC of the stamps now, error now in us, drift in ppm); else None.
         """
-        if self.known or self._error_us is None:
+        if self.known or not self.content or self._error_us is None:
             return None
         self._advance()
         owed = self._late

@@ -9,7 +9,7 @@ from micropython import const
 
 from timebase.ntp import SIZE, answer, request
 
-_FIRST = const(4)  # answers, before the time is taken over: the one with the least delay counts
+_FIRST = const(4)  # answers, before the time is taken over: the one with the least delay counts; or failures
 _SHARP_US = const(200000)  # so long an answer is looked for every 2 ms; what it lies about is counted as error
 _MOST_US = const(1500000)
 _BANNED_MS = const(86400000)  # a server that said it does not want to be asked
@@ -65,11 +65,13 @@ class Asker:
             self.last_error = found
         if found.startswith("kiss"):
             if found.endswith("RATE"):
-                self._wait_ms = min(2 * self._wait_ms, _SLOWEST_MS)
+                self._wait_ms = max(self._wait_ms, min(2 * self._wait_ms, _SLOWEST_MS))
             elif found[-4:] in ("DENY", "RSTR"):
                 self._refusals[server] = ticks_ms()
         self._next()
         self._failed += 1
+        if self._failed == _FIRST and self._first < _FIRST:
+            self._tell(learn)  # nothing better comes
         if self._failed % len(self._addresses):
             return self.PAUSE_MS
         return min(self.PAUSE_MS << min(self._failed // len(self._addresses), 12), self._wait_ms)
@@ -88,8 +90,12 @@ class Asker:
             self._first -= 1
             if self._first:
                 return self.PAUSE_MS
-        learn()
+        self._tell(learn)
         return self._wait_ms
+
+    def _tell(self, learn):
+        self._clock.content = True
+        learn()
 
     def _next(self):
         self._turn = (self._turn + 1) % len(self._addresses)

@@ -2,7 +2,7 @@
 
 every_s, seconds: how long it runs. Prints JSON: `known_ms` after the start, or null; `away_us` from the time of
 this machine at the end, `bound_us` as MSG_TQ claims; `stepped`, how often; `gap_ms`, the longest that another task
-had to wait; the Asker's `server` and `last_error`; `log`.
+had to wait; the Asker's `server` and `last_error`; `log`. As in a node, others ask the clock, too.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Network(Sockets):
         return host
 
 
-async def watch(report):
+async def watch(report, learn):
     """Another task, which is to be let run."""
     last = ticks_ms()
     while True:
@@ -30,6 +30,7 @@ async def watch(report):
         now = ticks_ms()
         report["gap_ms"] = max(report["gap_ms"], ticks_diff(now, last))
         last = now
+        learn()
 
 
 async def run(options, report):
@@ -50,7 +51,7 @@ async def run(options, report):
         if clock.reached():
             report["known_ms"] = ticks_diff(ticks_ms(), began)
 
-    tasks = [asyncio.create_task(asker.run(learn)), asyncio.create_task(watch(report))]
+    tasks = [asyncio.create_task(asker.run(learn)), asyncio.create_task(watch(report, learn))]
     await asyncio.sleep(options["seconds"])
     for task in tasks:
         task.cancel()

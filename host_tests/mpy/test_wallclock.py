@@ -44,12 +44,13 @@ class Time:
 
 
 class World:
-    def __init__(self, ppm=0, phase=0, wanders=False):
+    def __init__(self, ppm=0, phase=0, wanders=False, content=True):
         self.time = module.time = Time(ppm, phase)
         module._PERIOD = PERIOD
         self.wanders = wanders  # the crystal, with its temperature
         self.rtc = []
         self.clock = module.Clock(self.rtc.append)
+        self.clock.content = content
         self.steps = 0
         self.last = None
         self.worst_us = 0
@@ -103,7 +104,7 @@ class World:
 
 # -- before the time is known ------------------------------------------------------------------------
 
-world = World(phase=PERIOD - 3_000_000)
+world = World(phase=PERIOD - 3_000_000, content=False)
 clock = world.clock
 assert not clock.known and clock.tq == 0x0F and clock.reached() is None
 sec, wait_ms = clock.next_second()
@@ -116,6 +117,8 @@ assert clock.next_second()[0] == 1_609_459_200 - ERA + 101
 assert world.ask(40_000) is True and not clock.known and not clock.stepped
 assert world.ask(8_000) is True, "less delay is better"
 assert world.ask(30_000) is False
+assert clock.reached() is None and not clock.known, "who asks may have a better one soon"
+clock.content = True
 short = clock.reached()
 assert clock.known and clock.stepped and clock.tq == 8 and clock.reached() is None
 assert short[0] == UTC + ERA - 1_609_459_200 and abs(short[1]) < 1000, short
@@ -210,15 +213,21 @@ assert abs(due - world.time._ticks() // 1000 - line_ms) <= 3, (due - world.time.
 
 module.time = time
 clock = module.Clock()
+clock.content = True
 clock.sampled(UTC, 999_000, time.ticks_us(), 1_000)
 clock.reached()
 clock.sampled(UTC, 1_009_000, time.ticks_us(), 900)  # it is being slewed
-tick = time.ticks_us()
-micropython.heap_lock()
-clock.locate(tick)
-before = clock.ns
-clock.locate(time.ticks_add(tick, 999_999))
-clock.locate(time.ticks_add(tick, -999_999))
-clock.locate(tick)
-micropython.heap_unlock()
-assert clock.ns == before and clock.sec in (UTC, UTC + 1)
+random.seed(2)
+ago = [0, 1, -1, 999_999, -999_999, 480_000_000, -480_000_000]
+ago += [random.randrange(-480_000_000, 480_000_000) for _ in range(300)]
+MOST = 150 * 17  # the crystal's drift and the fastest slew
+for rate in [clock._rate, 20 * 17, MOST, -MOST] + [random.randrange(-MOST, MOST + 1) for _ in range(20)]:
+    clock._rate, clock._rest = rate, random.randrange(1 << 24)
+    clock._us = random.randrange(1_000_000)
+    for passed in ago:
+        tick = time.ticks_add(clock._tick, passed)
+        micropython.heap_lock()
+        clock.locate(tick)
+        micropython.heap_unlock()
+        line = clock._us + passed + (clock._rest + passed * rate >> 24)
+        assert (clock.sec, clock.ns) == (clock._sec + line // 1_000_000, line % 1_000_000 * 1000), (rate, passed)
