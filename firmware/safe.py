@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -17,7 +17,14 @@ TURN_S = 300  # that one configuration has for reaching its broker
 _STEP_MS = const(50)
 _STATUS_S = const(60)
 _RETRY_MS = const(5000)
+_WHY_MOST = const(240)
 _NONE = "-"  # in place of a broker that is not known
+_LESS = (  # what is done without, one after the other, if the board cannot be opened; never TLS alone
+    ("broker", {}),
+    ("board", {"led": -1, "relays": []}),
+    ("broker", {"certificate": "", "key": ""}),
+    ("broker", {"ca": ""}),
+)
 
 
 def safe(board, feed, found):
@@ -48,13 +55,13 @@ async def _wait(board, feed, found, lamp):
             if talking:
                 talking.close()
                 talking = None
-            configs = _configs(board)
-            if configs:
-                try:
+            try:
+                configs = _configs(board)
+                if configs:
                     talking = _Talking(board, configs[turn % len(configs)], found, asked.append)
-                except Exception as e:  # whatever led here may be in the way again
-                    sys.print_exception(e)
-                    board.close()
+            except Exception as e:  # whatever led here may be in the way again
+                sys.print_exception(e)
+                board.close()
             turn += 1
             left_s = TURN_S
         left_s = TURN_S if talking and talking.up else max(0, left_s - 1)
@@ -82,7 +89,7 @@ def _configs(board):
     for which in (lastgood.GIVEN, lastgood.GOOD, lastgood.VAULT):
         try:
             config = _usable(*[_json(data) for data in lastgood.read(board, which)], board.identity, check)
-        except (OSError, ValueError):
+        except Exception:  # whatever bytes can do to it
             continue
         if config["broker"]["host"] != _NONE and config not in configs:
             configs.append(config)
@@ -119,20 +126,38 @@ def _usable(given, secrets, identity, check):
 def _lay(config, name, value, check):
     """`config` with that in it, or as much of it as holds."""
     whole = dict(config)
-    if isinstance(value, dict):
-        whole[name] = dict(config.get(name, {}))
-        whole[name].update(value)
-    else:
-        whole[name] = value
+    whole[name] = value
     try:
+        if isinstance(value, dict):
+            whole[name] = dict(config.get(name, {}))
+            whole[name].update(value)
         check(whole)
         return whole
-    except Exception:
+    except Exception:  # TypeError: an object where none belongs
         pass
     if isinstance(value, dict) and len(value) > 1:
         for key in value:
             config = _lay(config, name, {key: value[key]}, check)
     return config
+
+
+def _open(board, config, log, why):
+    """Open the board with what works of `config`, which is changed: to join Wi-Fi needs neither pins nor TLS.
+    Returns `why` and what did not work."""
+    for i, (part, less) in enumerate(_LESS):
+        config[part].update(less)
+        try:
+            board.open(config)
+            return why
+        except Exception as e:
+            board.close()
+            if i == len(_LESS) - 1:
+                raise
+            if str(e) not in why:
+                from firmware.crashes import plain
+
+                log.warning("%s", e)
+                why = plain("%s; %s" % (why, e))[:_WHY_MOST]
 
 
 class _Talking:
@@ -143,14 +168,17 @@ class _Talking:
         from firmware.session import Session
         from mqtt.publish import Publish
 
-        board.open(config)
-        self._board = board
-        self._facts = found.facts
-        self._why = found.why
-        self._ask = ask
         log = Log(board.write, "info")
         self._log = log
         wifi, broker = config["wifi"], config["broker"]
+        tls = bool(broker["ca"])
+        self._why = _open(board, config, log, found.why)
+        self._mute = tls and not broker["ca"]  # a password is not for everybody to read
+        if self._mute:
+            log.warning("broker %s: not without TLS", broker["host"])
+        self._board = board
+        self._facts = found.facts
+        self._ask = ask
         self._radio = Radio(board.network.station, wifi["ssid"], wifi["password"], wifi["country"], log)
         self._broker = broker
         self._asking = None
@@ -182,11 +210,13 @@ class _Talking:
         self._radio.step(now, self.up)
         if session.state == CLOSED:
             self.up = False
+            if self._mute:
+                return
             if session.error and str(session.error) != self._told:
                 self._told = str(session.error)
                 self._log.warning("broker %s: %s", self._broker["host"], self._told)
             if ticks_diff(now, self._due_ms) >= 0:
-                self._due_ms = now + _RETRY_MS
+                self._due_ms = ticks_add(now, _RETRY_MS)
                 session.open(self._broker["host"], self._broker["port"], bool(self._broker["ca"]), now)
             return
         session.step(now)
@@ -196,7 +226,7 @@ class _Talking:
                 self._told = ""
                 self._log.info("broker %s: connected", self._broker["host"])
                 session.subscribe(self._name("CMD"))
-                self._said_ms = now - _STATUS_S * 1000
+                self._said_ms = ticks_add(now, -1000 * _STATUS_S)
             if session.ready() and ticks_diff(now, self._said_ms) >= _STATUS_S * 1000:
                 self._said_ms = now
                 self._say(now)
@@ -216,10 +246,12 @@ class _Talking:
         self._session.send(self._packet, payload, 0, len(payload), FREE, now, True)
 
     def _command(self, topic, payload):
+        if self._session._inbound.flags & 1:  # retained: it would come again after each restart
+            return
         if payload == b"restart":
             self._ask(payload)
         elif payload == b"status":
-            self._said_ms -= _STATUS_S * 1000
+            self._said_ms = ticks_add(ticks_ms(), -1000 * _STATUS_S)
 
     def close(self):
         self._session.leave(ticks_ms())
