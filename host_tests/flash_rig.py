@@ -12,10 +12,10 @@ from gridmote.flash.link import Link
 from host_tests.board_rig import RP2, Device
 from host_tests.conftest import ROOT
 
-_MAIN = """
+_DEVICE = """
 import time
 from room.version import VERSION
-def main():
+def device(app, slot, wanted):
     import room.parts
     print("running: test, version %d, parts of %d" % (VERSION, room.parts.VERSION))
     print("first frame acknowledged by 127.0.0.1:1883")
@@ -35,9 +35,9 @@ def make_tree(folder, version=1):
     """A source tree whose application has PARTS modules of some KB and one that names its version."""
     for name in ("lib/room", "firmware", "boards/rp2", "boards/esp32"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    main = (ROOT / "host_tests/mpy/pack_main.py").read_text()
+    main = (ROOT / "boards/main.py").read_text()
     (folder / "boards/main.py").write_text(f"{main}# of version {version}\n")
-    (folder / "firmware/main.py").write_text(_MAIN)
+    (folder / "firmware/device.py").write_text(_DEVICE)
     for board in ("rp2", "esp32"):
         (folder / f"boards/{board}/board.py").write_text("")
     names = [f"part{i}" for i in range(PARTS)]

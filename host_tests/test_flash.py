@@ -70,8 +70,9 @@ def test_over_a_socket_and_without_waiting(mpy, tmp_path, tree):
 
 
 def test_the_application_is_stopped_and_its_watchdog_does_not_bite(device, tree):
-    (tree / "firmware/main.py").write_text(
-        "import machine, time\nimport room.version\ndef main():\n dog = machine.WDT(timeout=3000)\n"
+    (tree / "firmware/device.py").write_text(
+        "import machine, time\nimport room.version\ndef device(app, slot, wanted):\n"
+        " dog = machine.WDT(timeout=3000)\n"
         " print('running: test')\n print('first frame acknowledged')\n"
         " try:\n  while True:\n   dog.feed()\n   time.sleep(0.1)\n finally:\n  print('good-bye')\n")
     flash(device, tree)
@@ -206,13 +207,15 @@ def test_a_full_file_system_is_told_and_the_old_application_starts(device, tree)
 def test_a_safe_mode_and_a_silent_node_are_told(device, tree):
     for line, words in (("safe mode: no configuration", "safe mode: no configuration"),
                         ("running: x", "no frame of it was acknowledged"), ("hello", "did not say that it runs")):
-        (tree / "firmware/main.py").write_text(
-            f"import time\ndef main():\n print({line!r})\n while True:\n  time.sleep(1)\n")
+        (tree / "firmware/device.py").write_text(
+            f"import time\ndef device(app, slot, wanted):\n print({line!r})\n while True:\n  time.sleep(1)\n")
         status, _, trouble = gridmote_flash(device, tree, "--board", "rp2", "--patience", "4")
         assert status == 1 and words in trouble, trouble
-    (tree / "firmware/main.py").write_text("def main():\n 1 // 0\n")
-    status, said, trouble = gridmote_flash(device, tree, "--board", "rp2")
-    assert status == 1 and "the application has ended: ZeroDivisionError" in trouble
+    for line, words in (("1 // 0", "the new application does not start: ZeroDivisionError"),
+                        ("raise KeyboardInterrupt", "the application has ended: KeyboardInterrupt")):
+        (tree / "firmware/device.py").write_text(f"def device(app, slot, wanted):\n {line}\n")
+        status, said, trouble = gridmote_flash(device, tree, "--board", "rp2")
+        assert status == 1 and words in trouble
     assert "Traceback" in said  # as the board told it
 
 

@@ -5,14 +5,15 @@ import os
 import random
 import re
 import shutil
+from binascii import crc32
 
 import pytest
 
 from gridmote.fault import Fault
-from gridmote.flash.link import Broken
+from gridmote.flash.link import Broken, Link
 from host_tests.board_rig import RP2, Device, read_image
 from host_tests.conftest import Port
-from host_tests.flash_rig import KEPT, PARTS, board_with, boots, flash, make_tree
+from host_tests.flash_rig import KEPT, PARTS, board_with, boots, flash, make_tree, put_files
 
 NEW = 2
 
@@ -127,6 +128,65 @@ def test_the_power_goes_in_the_midst_of_a_write(bench):
     writes = 1
     while bench.cut_at(writes):
         writes = writes * 3 // 2 + 1
+
+
+def harm(device, slot, how):
+    """The slot that should run cannot: "rotten" in a body, "gone", or of a .mpy version that does not load."""
+    with contextlib.closing(Link(device.place)) as link:
+        link.stop()
+        if how == "gone":
+            link.run(f"import os\nos.remove('/app/{slot}')")
+            return
+        data = bytearray(eval(link.run(f"print(open('/app/{slot}', 'rb').read())", 60)))
+        if how == "rotten":
+            data[-9] ^= 1
+        else:
+            n = int.from_bytes(data[8:12], "little")
+            at = 12 + 12 * n
+            data[at:] = data[at:].replace(b"M\x06", b"M\x05")
+            crc = crc32(data[at:], crc32(data[12 : at - 4], crc32(data[:12])))
+            data[at - 4 : at] = crc.to_bytes(4, "little")
+        for i in range(0, len(data), 2048):
+            part = bytes(data[i : i + 2048])
+            link.run(f"with open('/app/{slot}', '{'ab' if i else 'wb'}') as f:\n f.write({part!r})")
+
+
+@pytest.mark.parametrize("how", ["rotten", "gone", "does not load"])
+def test_the_slot_that_runs_is_not_touched_whatever_should_run(mpy, tmp_path, how):
+    with contextlib.closing(Device(mpy, tmp_path, RP2)) as device:
+        tree = make_tree(tmp_path / "tree", 1)
+        flash(device, tree)
+        flash(device, make_tree(tree, 2))
+        assert boots(device) == 2
+        harm(device, "b", how)
+        assert boots(device) == 1
+        make_tree(tree, 3)
+        for part in (3000, 9000, 15000):
+            device.break_after = device.heard + part
+            with pytest.raises(Broken):
+                flash(device, tree)
+            device.plug()
+            assert boots(device) == 1
+        flash(device, tree)
+        assert boots(device) == 3
+        device.power_cut()
+        files, _ = read_image(mpy, device.image)
+        assert files["/app/slot"] == b"b" and len(files) == 4
+
+
+def test_a_half_written_slot_is_none(bench):
+    """Also where the new pack has the head of the old one."""
+    n = bench.steps()[-4]
+    with bench.board() as device:
+        flash(device, bench.tree)
+        make_tree(bench.tree, NEW + 1)  # one digit: as long as the one in the slot
+        device.break_after = device.heard + n
+        with pytest.raises(Broken):
+            flash(device, bench.tree)
+        device.plug()
+        put_files(device, {"/app/slot": b"a"})
+        assert boots(device) == NEW
+        assert "from last time" in flash(device, bench.tree) and boots(device) == NEW + 1
 
 
 def test_an_empty_board_whose_cable_goes(mpy, tmp_path):

@@ -21,14 +21,24 @@ Result = namedtuple("Result", "slot sent kept resumed nothing")
 
 
 class Copying:
-    """Copies a Pack to the board behind `link`. step(done, of, path): progress, in bytes of the pack."""
+    """Copies a Pack to the board behind `link`. step(done, of, path): progress, in bytes of the pack.
+
+    active: the slot that is not touched: the one that ran, else one that is whole; "" if there is none.
+    """
 
     def __init__(self, link, pack, step=lambda done, of, path: None):
         self._link, self._pack, self._step = link, pack, step
         self._call(_HELPER)
         self._call("folder('/app')")
-        self.active = self._call("print(slot())").strip()
+        self._wanted = self._call("print(slot())").strip()
+        self.active = self._starting()
         self.slot = "b" if self.active == "a" else "a"
+
+    def _starting(self):
+        order = "ba" if self._wanted == "b" else "ab"
+        crcs = {slot: self._call(f"print(sound('/app/{slot}'))").strip() for slot in order}
+        running = [slot for slot in order if crcs[slot] and crcs[slot] == self._link.running]
+        return next(iter(running + [slot for slot in order if crcs[slot]]), self._wanted)
 
     def _call(self, code):
         try:
@@ -50,9 +60,10 @@ class Copying:
         sent = kept = resumed = 0
         if self._digest(slot) != self._pack.digest:
             sent, kept, resumed = self._fill(slot)
-            if self._digest(slot) != self._pack.digest:
+            if self._digest(slot + "~") != self._pack.digest:
                 raise Fault(f"{self._link.place}: what was written is not what is read back; repeat the "
                             "command, and if it stays so, the flash of this board is worn out")
+            self._call(f"replace({slot!r})")
         return Result(self.slot, sent, kept, resumed or (0 if sent or kept else len(self._pack.bodies)), False)
 
     def _pieces(self, path):
@@ -61,7 +72,9 @@ class Copying:
         return [(int(at), int(n), digest) for at, n, digest in (line.split(" ") for line in lines)]
 
     def _fill(self, slot):
-        head = self._pack.head
+        self._room(slot)
+        self._call(f"take({slot!r})")
+        slot, head = slot + "~", self._pack.head
         there = self._pieces(slot)
         bodies, at, resumed = self._pack.bodies, 0, 0
         if there and there[0][2] == sha256(head).hexdigest():
@@ -70,7 +83,6 @@ class Copying:
                 if digest != sha256(body).hexdigest():
                     break
                 at, resumed = at + len(body), resumed + 1
-        self._room(slot, at)
         has = {digest: (where, n) for where, n, digest in self._pieces(f"/app/{self.active}")[1:]} \
             if self.active else {}
         self._call(f"begin({slot!r}, {at})")
@@ -91,9 +103,10 @@ class Copying:
         self._step(len(self._pack.data), len(self._pack.data), "")
         return sent, kept, resumed
 
-    def _room(self, slot, at):
-        """Fault if the rest of the pack does not fit."""
-        free = int(self._call(f"s = os.statvfs('/')\nprint(s[0] * s[3] + max(0, size({slot!r})))"))
+    def _room(self, slot):
+        """Fault if the pack does not fit in place of what `slot` holds."""
+        free = int(self._call("s = os.statvfs('/')\n"
+                              f"print(s[0] * s[3] + max(0, size({slot!r})) + max(0, size({slot + '~'!r})))"))
         need = len(self._pack.data) + _SPARE
         if free < need:
             raise Fault(f"{self._link.place}: the file system is too full: {need >> 10} KiB are needed, "
@@ -114,12 +127,11 @@ class Copying:
         if self._digest("/main.py") != sha256(main).hexdigest():
             self.write("/main.py", main)
             last += "replace('/main.py')\n"
-        if self.active != slot:
+        if self._wanted != slot:
             self.write("/app/slot", slot.encode())
             last += "replace('/app/slot')\n"
         if last:
             self._call(last)
-        return bool(last)
 
 
 class _Writer:

@@ -27,6 +27,16 @@ try:
 except Exception as e:
  print(repr(e))
 """
+# The CRC of the pack that runs, which ends its index: /main.py opens a module as its whole pack.
+_RUNNING = """
+try:
+ with open('/pack/firmware/device.mpy', 'rb') as f:
+  f.seek(8)
+  f.seek(8 + 12 * int.from_bytes(f.read(4), 'little'))
+  print(''.join('%02x' % c for c in f.read(4)))
+except Exception:
+ print()
+"""
 # If the host goes away without a word, the board starts again by itself, with the application it had.
 _DEADMAN = """
 try:
@@ -61,6 +71,7 @@ class Link(SerialTransport):
 
     def __init__(self, place, deadman_s=60):
         self.place, self._deadman_s = place, deadman_s
+        self.stopped, self.running = False, ""  # running: CRC of the pack that ran, if the board could tell
         try:
             super().__init__(place, timeout=_SILENCE_S)
             self.serial.write_timeout = _SILENCE_S
@@ -82,7 +93,9 @@ class Link(SerialTransport):
         """End the application, quiet the watchdog, clear the heap: the raw REPL of an idle board."""
         with self._spoken():
             self.interrupt()
+            self.stopped = True
             self.run(_QUIET)
+            self.running = self.run(_RUNNING).strip()
             self.read_until(1, b">", timeout=5)
             self.serial.write(b"\x04")
             for word in (_REBOOT, _BANNER):

@@ -1,8 +1,8 @@
 # Runs on the board, sent by copying.py. One call a round trip; each prints what it has to say.
 import os
-from binascii import a2b_base64, hexlify
+from binascii import a2b_base64, crc32, hexlify
 from hashlib import sha256
-from struct import unpack
+from struct import pack, unpack
 
 part = bytearray(1024)
 view = memoryview(part)
@@ -41,6 +41,26 @@ def slot():
             return file.read(1)
     except OSError:
         return ""
+
+
+def sound(path):
+    # CRC of a pack that /main.py would start, as it judges it; "none" where there is none, "" if it is broken
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+            magic, n, entries = unpack("<4sII", head)
+            if magic != b"GM1\n" or file.seek(0, 2) != n or not 0 < entries < 999:
+                return ""
+            file.seek(12)
+            index = file.read(12 * entries)
+            crc = crc32(index[:-4], crc32(head))
+            while n:
+                n = file.readinto(part)
+                crc = crc32(view[:n], crc)
+    except (OSError, ValueError):
+        return ""
+    said = index[-4:]
+    return "none" if said == bytes(4) else hexlify(said).decode() if said == pack("<I", crc) else ""
 
 
 def pieces(path):
@@ -91,6 +111,15 @@ def end():
 def folder(path):
     if size(path) < 0:
         os.mkdir(path)
+
+
+def take(path):
+    # nothing starts a slot that is being written: it has another name
+    if size(path) >= 0:
+        if size(path + "~") >= 0:
+            os.remove(path)
+        else:
+            os.rename(path, path + "~")
 
 
 def replace(path):

@@ -7,6 +7,7 @@ from gridmote.fault import Fault
 
 _RUNNING = re.compile(r"running: (.*)")
 _ACKED = re.compile(r"first frame acknowledged")
+_NOT = re.compile(r"application \w+ does not start: (.*)")
 _SAFE = re.compile(r"safe mode: (.*)")
 _REPL = re.compile(r'^(>>> |Type "help\(\)")')
 _AWAY_S = 20  # how long a USB port may be away while the board starts
@@ -60,6 +61,9 @@ def watch(link, reopen, say, patience_s):
                 if _ACKED.search(line):
                     return
                 running = (_RUNNING.search(line) or [0, running])[1]
+                if new := _NOT.search(line):
+                    raise Fault(f"the new application does not start: {new[1]}\n"
+                                "the board goes on with the one before, if it has it")
                 safe = _SAFE.search(line)
                 if safe:
                     raise Fault(f"the node is in safe mode: {safe[1]}")
