@@ -13,16 +13,24 @@ class Pack:
     """The modules in one file, as a file system: a file of its own each would take a block of flash each.
 
     b"GM1\\n", u32 size of it all, u32 n, n times (u32 CRC of a path, u32 offset, 0 for a folder, u32 size), bodies.
+    The last size is the CRC of all but itself; 0, in packs of before, is none.
     """
 
     def __init__(self, name):
         self._name = name
         with open(name, "rb") as file:
-            magic, size, n = unpack("<4sII", file.read(12))
+            head = file.read(12)
+            magic, size, n = unpack("<4sII", head)
             if magic != b"GM1\n" or file.seek(0, 2) != size:
                 raise OSError(5)
             file.seek(12)
-            self._index = file.read(12 * n)
+            self._index = index = file.read(12 * n)
+            crc, part = crc32(index[:-4], crc32(head)), bytearray(512)
+            while n:
+                n = file.readinto(part)
+                crc = crc32(memoryview(part)[:n], crc)
+            if index[4:8] != pack("<I", 12 + len(index)) or index[-4:] not in (bytes(4), pack("<I", crc)):
+                raise OSError(5)
 
     def _find(self, path):
         key, at = pack("<I", crc32(path.strip("/").encode())), -1
@@ -42,11 +50,10 @@ class Pack:
         file.seek(at)  # where the import begins to read; a .mpy file says itself where it ends
         return file
 
-    def mount(self, readonly, mkfs):
+    def mount(self, *_):
         pass
 
-    def umount(self):
-        pass
+    umount = mount
 
 
 def _wanted(app):
@@ -72,8 +79,11 @@ def begin(root):
             else:  # "" is the root: its folder outbox would hide the package
                 sys.path[:] = [place for place in path if place]
             from firmware.device import device
+
+            device(app, slot, wanted if slot else "")
+            return True
         except Exception as e:
-            if not isinstance(e, OSError) or e.errno != 2:
+            if getattr(e, "errno", 0) != 2:
                 print("application %s does not start: %r" % (slot or "in the image", e))
             for name in set(sys.modules) - before:
                 del sys.modules[name]
@@ -82,9 +92,6 @@ def begin(root):
                 vfs.umount("/pack")
             except OSError:
                 pass
-            continue
-        device(app, slot, wanted if slot else "")
-        return True
     return False
 
 
