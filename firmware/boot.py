@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from binascii import crc32
 
 from micropython import const
@@ -16,7 +17,10 @@ from firmware.modules import forget
 _GOOD_FROM = const(3)
 _SLOT_AT = const(5)
 _SAFE_FROM = const(8)
-STEPS = ("start", "configuration", "board", "parts", "running")  # high byte of board.note: how far it came
+# board.note: the crashes in a row, from bit 8 how far it came (0: nothing is under way), and two facts.
+STEPS = ("", "start", "configuration", "board", "parts", "running")
+_COUNTED = const(0x1000)  # the crash that ends it is counted already
+_SWITCHED = const(0x2000)  # to the other application, by these crashes
 _WHY_MOST = const(160)
 _LINE_MOST = const(100)
 _HEAP_FLOOR = const(8192)  # bytes
@@ -35,22 +39,41 @@ class Found:
         self.facts = facts
 
 
+def make_board():
+    """The Board of this machine, in its first stage."""
+    name = "unix" if sys.platform == "linux" else sys.platform
+    return __import__("boards.%s.board" % name, None, None, ("Board",)).Board()
+
+
+def first(slot, wanted):
+    """The Board. Raises if it cannot be had, or if this application, which should run, crashed five times before it
+    came to its stages: then the other may. The next start tries it again."""
+    board = make_board()
+    note = board.note
+    if slot and slot == wanted and note >> 8 & 0xF == 1 and note & 0xFF >= _SLOT_AT:
+        board.note = note & 0xFF
+        raise RuntimeError("%d crashes" % (note & 0xFF))
+    return board
+
+
 def boot(board, feed, app, slot, wanted):
     """Found. feed(): the watchdog's. app: folder of the slots. slot: the one that runs, "" for none; wanted: the
     one that should. Does not return if it switches to the other slot."""
     cause = board.reset_cause
-    was = board.note >> 8
-    crashes = 0 if cause == "power" else board.note & 0xFF
-    if cause == "watchdog":
+    note = 0 if cause == "power" else board.note
+    was, crashes = note >> 8 & 0xF, note & 0xFF
+    hung = cause == "watchdog" or cause == "unknown" and was  # a panic, on an ESP32
+    if hung and not note & _COUNTED:
         crashes = min(crashes + 1, 0xFF)
-    board.note = crashes
+    board.note = note & _SWITCHED | 1 << 8 | crashes
     try:
         lastgood.mend(board.node_folder)
     except OSError:
         pass
     stage = _stage(board, crashes, app, slot, wanted)
+    _step(board, 2)
     facts = {"reset": cause, "crashes": crashes, "stage": stage, "config": "", "app": _application(app, slot, feed)}
-    if cause == "watchdog" and was < len(STEPS):
+    if hung and 0 < was < len(STEPS):
         facts["during"] = STEPS[was]
     found = Found(facts)
     if slot != wanted:
@@ -79,7 +102,7 @@ def _stage(board, crashes, app, slot, wanted):
         return "good"
     other = "b" if slot == "a" else "a"
     if slot and slot == wanted and _there(app + "/" + other):
-        if crashes > _SLOT_AT:  # switched to it
+        if board.note & _SWITCHED:
             return "slot"
         _switch(board, app, slot, other, crashes)
     return "good" if differs else "normal"
@@ -93,7 +116,7 @@ def _switch(board, app, slot, other, crashes):
         os.rename(app + "/slot~", app + "/slot")
     except OSError:
         return
-    board.note = _SLOT_AT + 1
+    board.note = _SWITCHED | _SLOT_AT + 1
     try:
         Crashes(board.node_folder).record("slot", "%s instead of %s: %d crashes in a row" % (other, slot, crashes))
     except OSError:
@@ -150,6 +173,8 @@ def _start(found, board, stage, feed):
             if which == GIVEN:
                 _blame(found, "config.json", e)
             continue
+        if which == VAULT and lastgood.restore(board):
+            tried = None
         if pair == tried:
             continue
         tried = pair
@@ -157,41 +182,44 @@ def _start(found, board, stage, feed):
             if which == GIVEN:
                 found.mark = lastgood.mark(pair)
             return
+    found.facts["config"] = ""
 
 
 def _try(found, board, which, pair, feed):
     """Whether the node could be built by this configuration; else found.why says what is wrong with it."""
     from settings.schema import check, merge
 
-    _step(board, 1)
     place = "secrets"
     try:
         secrets = _parse(pair[1])
         place = "configuration"
         config = check(merge(_parse(pair[0]), secrets))
     except Exception as e:  # whatever bytes can do to it
+        _own(e)
         _blame(found, which + " " + place, e)
         return False
     finally:
         del check, merge
         forget("settings.schema")
     feed()
-    _step(board, 2)
+    _step(board, 3)
     log = Log(board.write, config["log"])
     found.facts["config"] = which
     try:
         board.open(config)
     except Exception as e:  # sections that only the board knows
+        _own(e)
         _blame(found, which + " configuration", e)
         board.close()
         return False
     feed()
-    _step(board, 3)
+    _step(board, 4)
     from firmware.wiring import build
 
     try:
         found.node = build(config, board, log, feed, found.facts, _HEAP_FLOOR)
     except (ValueError, OSError, MemoryError) as e:
+        _own(e)
         _blame(found, which + " configuration", e)
         board.close()
         return False
@@ -200,8 +228,15 @@ def _try(found, board, which, pair, feed):
         forget("firmware.wiring")
     found.config, found.log = config, log
     _tell(board, found)
-    _step(board, 4)
+    _step(board, 5)
+    log.info("running: %s on %s", config["id"], board.name)
     return True
+
+
+def _own(error):
+    """Raise it if it is of the application, not of its configuration: a crash as any."""
+    if isinstance(error, (ImportError, SyntaxError)) or "incompatible .mpy" in str(error):
+        raise error
 
 
 def _parse(data):
@@ -245,7 +280,7 @@ def _last_line(text):
 
 
 def _step(board, step):
-    board.note = board.note & 0xFF | step << 8
+    board.note = board.note & ~0xF00 | step << 8
 
 
 def _blame(found, what, error):

@@ -5,23 +5,24 @@ import gc
 gc.threshold(4096)  # while the program loads: its parts then lie close together, and large buffers find room
 
 import asyncio
-import sys
+
+from micropython import const
 
 from firmware.modules import forget
 
-
-def make_board():
-    """The Board of this machine, in its first stage."""
-    name = "unix" if sys.platform == "linux" else sys.platform
-    return __import__("boards.%s.board" % name, None, None, ("Board",)).Board()
+_STEP = const(0xF00)  # of board.note, as boot.py has it
+_COUNTED = const(0x1000)
 
 
 def device(app, slot, wanted):
-    """Returns at Ctrl-C only, or at the end of a recording.
+    """Returns at Ctrl-C only, or at the end of a recording. Raises if this application cannot begin.
 
     app: the folder of the application's slots; slot: the one that runs, "" for none; wanted: the one that should.
     """
-    board = make_board()
+    from firmware.boot import first
+
+    board = first(slot, wanted)
+    del first
     watchdog = board.watchdog(board.longest_watchdog_ms)
     node = []  # emptied by whoever ends it
     try:
@@ -30,13 +31,15 @@ def device(app, slot, wanted):
         pass
     except Exception as e:
         _die(board, watchdog.feed, node, e)
+    board.note &= ~_STEP
     watchdog.release()
     board.close()
 
 
 def _die(board, feed, node, error):
     """It counts, is recorded as far as there is memory for that, and the board begins anew."""
-    board.note = board.note & 0xFF00 | min((board.note & 0xFF) + 1, 0xFF)
+    note = board.note
+    board.note = (note if note & 0xFF == 0xFF else note + 1) | _COUNTED
     asyncio.new_event_loop()
     asyncio.core.cur_task = None  # would hold the node, as the old loop's tasks would
     for _ in range(2):
@@ -45,7 +48,7 @@ def _die(board, feed, node, error):
             from firmware.ending import end
 
             end(board, feed, node, error)
-        except MemoryError:
+        except Exception:  # no memory, for one
             del node[:]  # why it died is worth more than what it has in RAM
     board.restart()
 
@@ -63,15 +66,19 @@ def _live(board, feed, app, slot, wanted, place):
         return
     node, log, facts, mark = found.node, found.log, found.facts, found.mark
     status_s, energy_s = found.config["status_s"], found.config["energy_s"]
-    log.info("running: %s on %s", found.config["id"], board.name)
     del found
     place.append(node)
 
-    def healthy():
-        from firmware.settle import settle
+    def healthy(served):
+        if served:
+            from firmware.settle import settle
 
-        settle(board, mark, facts, log)
-        forget("firmware.settle")
+            settle(board, mark, facts, log)
+            forget("firmware.settle")
+            return None
+        board.note &= _STEP
+        facts["crashes"] = 0
+        return healthy
 
     node.on_healthy = healthy
     from firmware.node import work

@@ -19,10 +19,12 @@ class Node:
 
     learn: called while connected, when the time of day may have become known. clock: the board's. guard: Guard.
     lamp: Lamp. radio: Radio, or None. asker: ntp.Asker, or None where the clock needs none. free(): bytes of heap.
-    on_healthy: called once, when a frame was acknowledged and the node has run for some minutes; may be set.
+    on_healthy(served): called when the node has run for some minutes and a frame was acknowledged, or for an hour
+    without; gives what is to be called next, or None; may be set.
     """
 
     HEALTHY_S = 180
+    STEADY_S = 3600
 
     def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free):
         self.meter = meter
@@ -80,9 +82,9 @@ class Node:
             if ticks_diff(energy_due, now) <= 0:
                 self._energy.write("interval")
                 energy_due = self._next_energy(energy_s)
-            if self.on_healthy and self.link.served and self._status.uptime_s >= self.HEALTHY_S:
-                healthy, self.on_healthy = self.on_healthy, None
-                healthy()
+            served = self.link.served
+            if self.on_healthy and self._status.uptime_s >= (self.HEALTHY_S if served else self.STEADY_S):
+                self.on_healthy = self.on_healthy(served)
             self._collect()
             self._guard.reports = self._guard.reports + 1 & 0xFFFF
 

@@ -7,7 +7,7 @@ from firmware.modules import forget
 def settle(board, mark, facts, log):
     """It has crashed often enough in a row if it ever does again from 0. mark: lastgood.mark of the given
     configuration if that is in use, else None."""
-    board.note &= 0xFF00
+    board.note &= 0xF00
     facts["crashes"] = 0
     try:
         if mark is not None:

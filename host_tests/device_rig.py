@@ -64,6 +64,15 @@ class Device:
         for name in ("note", "reset"):
             (self.node / name).unlink(missing_ok=True)
 
+    def restart(self):
+        """By somebody else: ended, and begun anew with `reset` and `note` of /node as they are."""
+        kept = [(self.node / name, (self.node / name).read_bytes()) for name in ("note", "reset")
+                if (self.node / name).exists()]
+        self.power_cut()
+        for path, data in kept:
+            path.write_bytes(data)
+        self.power_on()
+
     def signal(self, number):
         self._process.send_signal(number)
 

@@ -119,18 +119,22 @@ def test_what_is_given_is_used(starter):
 
 @pytest.fixture
 def application(mpy, tmp_path):
-    """`application(name, patch)`: /app/NAME, in which that text stands at the end of firmware/lamp.py."""
+    """`application(name, patch, harm, of)`: /app/NAME, in which `patch` stands at the end of the module `of` of the
+    firmware; the one at the path `harm` is of another version of .mpy."""
     folder = tmp_path / "mpy"
     stage(folder, mpy.march)
     (tmp_path / "app").mkdir()
 
-    def make(name, patch=""):
+    def make(name, patch="", harm="", of="lamp"):
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.mpy"))}
         if patch:
-            source = tmp_path / "lamp.py"
-            source.write_text((ROOT / "firmware/lamp.py").read_text() + patch)
-            compile_one(source, tmp_path / "lamp.mpy", "firmware/lamp.py", mpy.march)
-            files["firmware/lamp.mpy"] = (tmp_path / "lamp.mpy").read_bytes()
+            source = tmp_path / f"{of}.py"
+            source.write_text((ROOT / f"firmware/{of}.py").read_text() + patch)
+            compile_one(source, tmp_path / f"{of}.mpy", f"firmware/{of}.py", mpy.march)
+            files[f"firmware/{of}.mpy"] = (tmp_path / f"{of}.mpy").read_bytes()
+        if harm:
+            body = files[harm]
+            files[harm] = body[:1] + bytes([body[1] ^ 1]) + body[2:]
         (tmp_path / "app" / name).write_bytes(Pack(files).data)
 
     return make
@@ -156,19 +160,78 @@ def test_an_application_that_crashes_leaves_it_to_the_other(mpy, mosquitto, tmp_
         assert status["app"].startswith("b:") and "why" not in status
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut", "no pack", "import"])
-def test_an_application_that_does_not_start_leaves_it_to_the_other(mpy, mosquitto, tmp_path, application, harm):
+@pytest.mark.parametrize(("harm", "module"), [
+    ("gone", ""), ("cut", ""), ("no pack", ""), ("import", "firmware/device.mpy"),
+    ("import", "boards/unix/board.mpy"), ("import", "firmware/boot.mpy"), ("import", "firmware/log.mpy"),
+])
+def test_an_application_that_does_not_start_leaves_it_to_the_other(
+    mpy, mosquitto, tmp_path, application, harm, module
+):
     application("b")
     data = (tmp_path / "app/b").read_bytes()
     if harm == "import":
-        application("a")
-        data = (tmp_path / "app/a").read_bytes()
-        name = b"make_board"
-        assert name in data
-        (tmp_path / "app/a").write_bytes(data.replace(b"M\x06", b"M\x05"))  # .mpy of another version
+        application("a", harm=module)
     elif harm != "gone":
         (tmp_path / "app/a").write_bytes({"cut": data[:-1], "no pack": b"x" * 100}[harm])
     (tmp_path / "app/slot").write_bytes(b"\xff\xff")
     with listening(mosquitto) as heard, board(mpy, tmp_path, mosquitto):
         status = heard.wait_status(40, state="online")
         assert status["app"].startswith("b:") and status["why"] == "application a does not start"
+
+
+@pytest.mark.parametrize("module", ["lib/settings/schema", "firmware/wiring", "firmware/node", "firmware/ending"])
+def test_a_module_that_does_not_load_is_no_broken_configuration(mpy, mosquitto, tmp_path, application, module):
+    application("a", "\nLamp.run = None\n" if module == "firmware/ending" else "", f"{module}.mpy")
+    application("b")
+    with listening(mosquitto) as heard, board(mpy, tmp_path, mosquitto) as device:
+        status = heard.wait_status(60, state="online")
+        assert status["app"].startswith("b:") and status["stage"] == "slot"
+        assert "configuration" not in status["why"] and device.lives == ["restart"] * 4
+
+
+def test_an_application_that_never_comes_to_counting_leaves_it_to_the_other(mpy, mosquitto, tmp_path, application):
+    application("a", "\nmend = None\n", of="lastgood")
+    application("b")
+    with listening(mosquitto) as heard, board(mpy, tmp_path, mosquitto) as device:
+        status = heard.wait_status(60, state="online")
+        assert status["app"].startswith("b:") and status["why"] == "application a does not start"
+        assert device.lives == ["restart"] * 5
+
+
+_MOUNT = """
+import sys
+place = {"__name__": "main"}
+with open("boards/main.py") as file:
+    exec(file.read(), place)
+for line in sys.stdin:
+    at, bit = line.split()
+    with open(sys.argv[1], "r+b") as file:
+        file.seek(int(at))
+        was = file.read(1)
+        file.seek(int(at))
+        file.write(bytes([was[0] ^ 1 << int(bit)]))
+        file.flush()
+        try:
+            place["Pack"](sys.argv[1])
+            print("taken")
+        except Exception as e:
+            print("refused")
+        file.seek(int(at))
+        file.write(was)
+"""
+
+
+def test_no_pack_with_a_flipped_bit_is_taken(mpy, tmp_path):
+    files = {f"firmware/part{i}.mpy": bytes([i + 1]) * 40 * (i + 1) for i in range(6)} | {"lib/x/y.mpy": b"M" * 700}
+    data = Pack(files).data
+    (tmp_path / "pack").write_bytes(data)
+    (tmp_path / "mount.py").write_text(_MOUNT)
+    flips = "".join(f"{at} {bit}\n" for at in range(len(data)) for bit in range(8))
+    done = mpy(tmp_path / "mount.py", tmp_path / "pack", stdin=flips, timeout_s=120)
+    assert done.stdout.split() == ["refused"] * 8 * len(data), done.stderr
+    assert (tmp_path / "pack").read_bytes() == data
+    head = len(Pack(files).head)
+    old = data[:head - 4] + bytes(4) + data[head:]  # as the flash tool of before made it
+    (tmp_path / "pack").write_bytes(old)
+    flips = f"{len(old) - 1} 0\n"
+    assert mpy(tmp_path / "mount.py", tmp_path / "pack", stdin=flips).stdout.split() == ["taken"]

@@ -89,6 +89,16 @@ def test_the_watchdog_bites_what_hangs(mpy, mosquitto, tmp_path, part):
         assert events(heard, "start")[-1]["during"] == "running"
 
 
+def test_a_crash_whose_end_hangs_is_one(mpy, mosquitto, tmp_path):
+    given = config(mosquitto, tmp_path)
+    with listening(mosquitto) as heard, Device(mpy, tmp_path, given, end=1, **{"raise": "report"}) as device:
+        device.wait_lives(1)
+        device.fault()
+        status = heard.wait_status(state="online", reset="watchdog")
+        assert status["crashes"] == len(device.lives) and set(device.lives) == {"watchdog"}
+        assert "injected into report" in status["last_crash"]
+
+
 def test_from_normal_through_the_last_good_configuration_to_safe_mode_and_back(mpy, mosquitto, tmp_path):
     """What crashes is in the program, so no configuration helps; an hour later it is repaired."""
     given = config(mosquitto, tmp_path)
@@ -145,12 +155,31 @@ def test_crashes_are_forgotten_when_the_node_was_healthy_and_power_cuts_never_co
         assert int((device.node / "note").read_text()) & 0xFF == 0
 
 
+def test_crashes_are_forgotten_without_a_broker_too_but_no_configuration_is_good_then(mpy, mosquitto, tmp_path):
+    given = config(mosquitto, tmp_path)
+    broker = given["broker"]
+    given["broker"] = {**broker, "port": 1}
+    with Device(mpy, tmp_path, given, times={"steady_s": 6, "healthy_s": 3}) as device:
+        device.wait_said("running: ")
+        (device.node / "note").write_text(str(5 << 8 | 4))
+        (device.node / "reset").write_text("restart")
+        device.restart()
+        device.wait_said("running: ", 2)
+        assert int((device.node / "note").read_text()) & 0xFF == 4
+        wait_for(lambda: int((device.node / "note").read_text()) & 0xFF == 0, "the count forgotten", 30)
+        assert not (device.node / "config.good").exists()
+        device.put("config.json", {**given, "broker": broker})
+        device.restart()
+        wait_for((device.node / "config.good").exists, "the last good configuration", 30)
+
+
 def test_ctrl_c_gives_the_board_back(mpy, mosquitto, tmp_path):
     with Device(mpy, tmp_path, config(mosquitto, tmp_path)) as device:
         device.wait_said("first frame acknowledged")
         device.signal(signal.SIGINT)
         wait_for(lambda: device.lives, "its end", 20)
         assert device.lives == [0] and device.said("watchdog released") and device.said("stopped: ")
+        assert int((device.node / "note").read_text()) == 0, "nothing is under way"
 
 
 def test_no_secret_is_said(mpy, mosquitto_factory, tmp_path):

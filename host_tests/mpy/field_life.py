@@ -212,11 +212,11 @@ class Life:
 
     def start(self, board):
         """As boards/main.py does it."""
-        from firmware import device
+        from firmware import boot, device
 
         if self.wrong:
             self.wrong(self)
-        device.make_board = lambda: board
+        boot.make_board = lambda: board
         device.device(ROOT + "/app", "", "")
 
 

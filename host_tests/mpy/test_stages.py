@@ -92,20 +92,41 @@ assert live(1, CRASHES, slot="") == ["normal"] * 8 + ["safe"] * 4
 begin()  # the other one was wanted, but does not start
 assert live(1, CRASHES, slot="b", wanted="a") == ["normal"] * 8 + ["safe"] * 4
 
-# Watchdog resets count as crashes do; power cuts, the button and deliberate restarts never.
+# Watchdog resets count as crashes do, and so does what a board has no name for, if a node was under way (an ESP32's
+# panic); power cuts, the button and deliberate restarts never.
 begin(b'{"good": 1}')
 assert live(0, ["watchdog"] * 4) == ["normal"] * 2 + ["good"] * 2
-for cause in ("power", "button", "restart", "unknown"):
+begin(b'{"good": 1}')
+assert live(0, ["power"] + ["unknown"] * 4) == NORMAL + ["good"] * 2
+for cause in ("power", "button", "restart"):
     begin(b'{"good": 1}')
     assert live(0, [cause] * 20) == ["normal"] * 20
 begin(b'{"good": 1}')
 assert live(1, ["restart"] * 4 + ["power"] + ["restart"] * 4) == NORMAL + ["good"] + ["normal"] * 4 + ["good"]
 
+# A crash whose end hangs is one; which application it was switched to is known whatever the count is.
+begin(b'{"good": 1}')
+board = Board("watchdog", 0x1000 | 5 << 8 | 4)
+found = boot(board, lambda: None, APP, "a", "a")
+assert found.facts["crashes"] == 4 and found.facts["stage"] == "good" and board.note == 2 << 8 | 4
+for cause in ("restart", "unknown"):
+    board = Board(cause, 4)
+    assert boot(board, lambda: None, APP, "a", "a").facts["crashes"] == 4
+board = Board("restart", 6)
+try:
+    boot(board, lambda: None, APP, "a", "a")
+    raise AssertionError("not switched")
+except Restarted:
+    pass
+board.reset_cause = "restart"
+assert boot(board, lambda: None, APP, "b", "b").facts["stage"] == "slot" and board.note == 0x2000 | 2 << 8 | 6
+vfs.umount("/flash")
+
 # Where it hung; which application it is; who was switched to is told.
 begin()
-board = Board("watchdog", 4 << 8 | 1)
+board = Board("watchdog", 5 << 8 | 1)
 found = boot(board, lambda: None, APP, "b", "b")
-assert found.facts["during"] == "running" and found.facts["crashes"] == 2 and board.note == 2
+assert found.facts["during"] == "running" and found.facts["crashes"] == 2 and board.note == 2 << 8 | 2
 assert found.facts["app"].startswith("b:") and len(found.facts["app"]) == 10
 board = Board("restart", 3)
 try:
@@ -117,5 +138,5 @@ assert [entry[1:] for entry in Crashes(NODE).entries()] == [("slot", "b instead 
 with open(APP + "/slot") as file:
     assert file.read() == "b" and "slot~" not in os.listdir(APP)
 board = Board("restart", 255)
-assert boot(board, lambda: None, APP, "b", "b").facts["stage"] == "safe" and board.note == 255
+assert boot(board, lambda: None, APP, "b", "b").facts["stage"] == "safe" and board.note & 0xFF == 255
 vfs.umount("/flash")
