@@ -21,6 +21,7 @@ _WHY_MOST = const(240)
 _NONE = "-"  # in place of a broker that is not known
 _LESS = (  # what is done without, one after the other, if the board cannot be opened; never TLS alone
     ("broker", {}),
+    ("broker", {}),  # once more, with what the vault gave back
     ("board", {"led": -1, "relays": []}),
     ("broker", {"certificate": "", "key": ""}),
     ("broker", {"ca": ""}),
@@ -151,6 +152,7 @@ def _open(board, config, log, why):
             return why
         except Exception as e:
             board.close()
+            lastgood.restore(board)
             if i == len(_LESS) - 1:
                 raise
             if str(e) not in why:

@@ -83,6 +83,8 @@ class _Watchdog:
 class _Vault:
     """NVS has a partition of its own, which outlives the file system."""
 
+    most = _MOST
+
     def get(self, name):
         buf = bytearray(_MOST)
         try:

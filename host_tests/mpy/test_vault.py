@@ -4,7 +4,9 @@ import json
 import os
 
 from boards.unix.board import Board
+from firmware import lastgood
 from firmware.boot import boot
+from firmware.lastgood import VAULT
 from firmware.settle import settle
 
 CONFIG = json.dumps(
@@ -22,6 +24,8 @@ NODE = "/tmp/gridmote-vault-%s" % os.urandom(4).hex()
 
 
 class Vault(dict):
+    most = 1984
+
     def put(self, name, data):
         assert len(name) <= 15
         self[name] = data
@@ -55,7 +59,7 @@ try:
     assert found.facts["config"] == "given" and not vault
     board.note = board.note & 0xFF00 | 2
     settle(board, found.mark, found.facts, found.log)
-    assert vault == {"config": CONFIG, "secrets": SECRETS} and board.note & 0xFF == 0
+    assert lastgood.read(board, VAULT) == (CONFIG, SECRETS) and board.note & 0xFF == 0
     sweep()
     board, found = start()  # the file system is lost
     assert found.node and found.facts["config"] == "vault" and "ENOENT" in found.why
@@ -66,7 +70,8 @@ try:
     put("config.good", b"{")
     board, found = start()
     assert found.facts["config"] == "vault" and "cut off" in found.why
-    vault["config"] = b"x"
+    for name in vault:
+        vault[name] = b"x" + vault[name]
     board, found = start()
     assert not found.node and "cut off" in found.why
     vault.clear()
