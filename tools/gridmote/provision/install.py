@@ -24,10 +24,11 @@ from gridmote.provision.layout import (
 from settings.schema import ConfigError, check
 
 
-def install(place, new, keep_good=False):
+def install(place, new, keep_good=False, clear=True):
     """Put the NodeSet `new` into `place` (FolderPlace, BoardPlace); True if that changed anything.
 
     What was there becomes the last good pair. keep_good: not if there is one, as the node itself proved it.
+    clear: then clear_keys().
     """
     _clear_staged(place)
     for name, data in new.keys.items():
@@ -49,7 +50,8 @@ def install(place, new, keep_good=False):
         for name in changed:
             place.rename(name + STAGED, name)
             place.settle()
-    _clear_keys(place, new)
+    if clear:
+        clear_keys(place, new)
     return bool(changed)
 
 
@@ -87,7 +89,8 @@ def _clear_staged(place):
         place.remove(name)
 
 
-def _clear_keys(place, new):
+def clear_keys(place, new):
+    """Key files that neither `new` nor the last good pair names are gone."""
     good = place.read(GOOD_CONFIG)
     kept = set(new.keys)
     if good is not None:
