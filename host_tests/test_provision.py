@@ -1,14 +1,10 @@
 """`gridmote provision`: what a node's folder holds, what stays, what is refused, and that no secret is shown."""
 
-import fcntl
 import json
 import os
-import pty
-import select
 import stat
 import subprocess
 import sys
-import termios
 
 import pytest
 from cryptography import x509
@@ -19,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmote.node import config as node_config
-from gridmote.processes import gridmote
 from gridmote.provision.authority import Authority
 from gridmote.provision.folder import FolderPlace
 from gridmote.provision.layout import read_set
@@ -204,7 +199,6 @@ def test_a_certificate_of_another_ca_is_taken_over_and_stays(work, ca):
     (["m1"], "--config FILE", 1),
     ([], "where to?", 2),
     (["m1", "--port", "x"], "where to?", 2),
-    ([*FIRST, "--psk"], "--psk: not possible", 2),
     ([*FIRST, "--set", f"wifi.password={WIFI}"], "a secret is not said on the command line", 1),
     ([*FIRST, "--set", f"gossip.node_key={WIFI}"], "a secret is not said on the command line", 1),
     ([*FIRST, "--set", "measurement.rate=7"], "measurement.rate: must be one of", 1),
@@ -257,25 +251,15 @@ def test_passwords_come_from_files_and_a_hidden_prompt(work):
     assert "no terminal" in work.run("m1", "--wifi", "Other", wifi=None, status=1).stderr
     work.run("m1", "--wifi", "Open", wifi="")
     assert "wifi" not in work.node()[1]
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(gridmote("provision", "m1", "--wifi", "Lab"), cwd=work.folder, stdin=theirs,
-                               stdout=theirs, stderr=theirs, start_new_session=True,
-                               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-    os.close(theirs)
-    seen, asked = b"", 0
-    while select.select([ours], [], [], 30)[0]:
-        try:
-            chunk = os.read(ours, 4096)
-        except OSError:
-            break
-        seen += chunk
-        if seen.endswith(b": ") and asked < 2:
-            asked += 1
-            os.write(ours, WIFI.encode() + b"\n")
-    os.close(ours)
-    assert process.wait(30) == 0, seen
-    assert asked == 2 and b"Once more" in seen and work.node()[1]["wifi"]["password"] == WIFI
-    work.check(seen.decode())
+    status, seen = work.at_terminal("m1", "--wifi", "Lab", answers=[WIFI, WIFI])
+    assert status == 0 and "Once more" in seen and work.node()[1]["wifi"]["password"] == WIFI
+
+
+def test_what_it_tells_is_not_cut(work, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a-node-with-a-name-of-quite-some-length-in-it"
+    told = work.run(name, "--config", "meter.json", "--id", name).stdout
+    assert f"node         {name}\nin           {name}, written\n" in told
 
 
 LEVEL = st.text("abcXYZ019-_.", min_size=1, max_size=12)

@@ -1,17 +1,18 @@
 """`gridmote provision --port` onto a board behind a pseudo-terminal, with cables and power that fail on the way."""
 
+import contextlib
 import json
 
 import pytest
 
 from gridmote.fault import Fault
 from gridmote.flash.identity import Identity
+from gridmote.flash.stopped import stopped
 from gridmote.provision.authority import Authority
-from gridmote.provision.board import stopped
 from gridmote.provision.layout import encode, read_set
 from gridmote.provision.passwords import Passwords
 from gridmote.provision.run import Run, Wishes
-from host_tests.board_rig import Device, read_image
+from host_tests.board_rig import RP2, Device, read_image
 from host_tests.provision_rig import WIFI, Workplace
 from host_tests.test_mqtt_tls import Authority as BrokerAuthority
 from settings.schema import check
@@ -61,6 +62,9 @@ class Image:
     def read(self, name):
         return self.files.get(f"/node/{name}")
 
+    def path(self, name):
+        return f"/node/{name}"
+
 
 def test_onto_a_board_and_again(mpy, device, work):
     ca = BrokerAuthority(work.folder, "broker").pem
@@ -93,11 +97,47 @@ def test_a_folder_is_flashed_as_it_is(mpy, device, work):
 
 
 def test_nobody_there_and_what_no_board_takes(work, device):
-    assert "no such port" in work.run("--port", str(work.folder / "none"), "--config", "meter.json",
-                                      status=1).stderr
+    told = work.run("--port", str(work.folder / "none"), "--config", "meter.json", status=1).stderr
+    assert "no such port; is the board plugged in? --port auto looks for it" in told
     (work.folder / "meter.json").write_text((work.folder / "meter.json").read_text().replace(
         '"synthetic"', '"replay", "file": "x.cfg"'))
     assert "replay is for" in work.run("--port", device.place, "--config", "meter.json", status=1).stderr
+
+
+def test_a_pico_without_network(mpy, tmp_path, work):
+    with contextlib.closing(Device(mpy, tmp_path, {**RP2, "network": False})) as plain:
+        settled(plain)
+        assert "a Pico needs its W" in work.run("--port", plain.place, "--config", "meter.json", status=1).stderr
+        plain.power_cut()
+        assert not Image(mpy, plain.image).files
+
+
+def test_what_no_json_is_on_a_board_is_told_and_replaced(mpy, device, work):
+    work.run("--port", device.place, "--config", "meter.json", "--wifi", "Lab")
+    settled(device)
+    with stopped(device.place) as place:
+        place.write("config.json", b"{broken")
+    settled(device)
+    told = work.run("--port", device.place, status=1).stderr
+    assert f"/node/config.json of {device.place}:1:2: not JSON" in told and "--config FILE replaces it" in told
+    settled(device)
+    work.run("--port", device.place, "--config", "meter.json", "--wifi", "Lab")
+    device.power_cut()
+    assert read_set(Image(mpy, device.image)).config["id"] == "m1"
+
+
+def test_a_board_runs_while_the_password_is_typed(device, work):
+    work.run("--port", device.place, "--config", "meter.json")
+    settled(device)
+    status, seen = work.at_terminal("--port", device.place, "--wifi", "Lab", answers=[WIFI, WIFI],
+                                    before=lambda: settled(device))
+    assert status == 0 and "written" in seen, seen
+
+
+def test_a_broken_line_is_told_with_what_to_do(device, work):
+    device.break_after = device.heard + 2000
+    told = work.run("--port", device.place, "--config", "meter.json", status=1).stderr
+    assert "the line broke" in told and "Plug it in and repeat the same command" in told, told
 
 
 @pytest.mark.parametrize("what, part", [

@@ -6,8 +6,14 @@ import time
 import pytest
 
 from gridmote.processes import gridmote
+from host_tests.mqtt_rig import NodeProcess
 from host_tests.provision_rig import Workplace
 from host_tests.test_mqtt_tls import Authority as BrokerAuthority
+
+OPENSSL = {
+    "own": ["-config", "/dev/null", "-addext", "basicConstraints=critical,CA:FALSE"],
+    "plain": ["-config", "/dev/null", "-addext", "subjectAltName=DNS:localhost"],
+}
 
 
 @pytest.fixture
@@ -63,3 +69,23 @@ def test_mutual_tls(work, mosquitto_factory, broker_ca, word_size):
         assert why in log, log
         assert "0 acknowledged" in said or " not acknowledged" in said, said
         work.check(said)
+
+
+@pytest.mark.parametrize("kind, taken", [("own", True), ("plain", True), ("leaf", False)])
+def test_the_ca_that_is_taken_is_one_that_micropython_takes(work, mpy, mosquitto_factory, broker_ca, kind, taken):
+    """What nodes trust: a broker's own certificate if it signed that itself, with basicConstraints or without;
+    not one that a CA issued."""
+    if kind == "leaf":
+        lines = broker_ca.issue("localhost")
+        path = work.folder / "localhost.crt"
+    else:
+        path, key = work.folder / "own.crt", work.folder / "own.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/CN=localhost", "-keyout", key, "-out", path, "-days", "9", *OPENSSL[kind]],
+                       check=True, capture_output=True, cwd=work.folder)
+        lines = [f"cafile {path}", f"certfile {path}", f"keyfile {key}"]
+    told = work.run("m1", "--config", "meter.json", "--ca", path, status=0 if taken else 1)
+    assert taken or "not the certificate of a CA" in told.stderr
+    broker = mosquitto_factory(listener_lines=lines)
+    with NodeProcess(mpy, host="localhost", port=broker.port, ca=str(path), records=2, limit_s=1) as node_process:
+        assert node_process.report()["connections"] == int(taken)

@@ -5,47 +5,64 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gridmote.fault import Fault, give_up
+from gridmote.flash.link import Broken
+from gridmote.flash.port import find
+from gridmote.flash.stopped import stopped
 from gridmote.provision.authority import Authority
 from gridmote.provision.folder import FolderPlace
 from gridmote.provision.identity import describe_certificate
-from gridmote.provision.passwords import Passwords, word
+from gridmote.provision.passwords import Passwords
 from gridmote.provision.run import Run, Wishes
 from settings.schema import ConfigError
 
-_NO_PSK = "--psk: not possible: MicroPython 1.25's tls knows certificates only; without --psk the node gets one"
+_AGAIN = ("The application on the board starts again at the next power-on or reset, or by itself within a minute.\n"
+          "Plug it in and repeat the same command")
+
+
+def _facts(one):
+    """[(name, value)] to be told of a node."""
+    full, broker = one.plan.full, one.plan.full["broker"]
+    others = ", ".join(f"{other['host']}:{other['port']}" for other in broker["fallback"])
+    return [
+        ("node", one.plan.id), ("in", f"{one.place}, {'written' if one.changed else 'as it was'}"),
+        ("topic", "/".join(one.plan.topic[:3])), ("IDCODE", str(full["measurement"]["idcode"])),
+        ("broker", f"{broker['host']}:{broker['port']}{' TLS' if 'ca' in one.plan.files else ''}"
+         + (f", then {others}" if others else "")),
+        ("Wi-Fi", full["wifi"]["ssid"] or "none"), ("certificate", describe_certificate(one.made)),
+        ("node key", one.made.node_key),
+    ]
+
+
+def _say(text):
+    """As it is: a terminal that is too narrow breaks lines, nothing is cut."""
+    Console(highlight=False, soft_wrap=True).print(Text(text))
 
 
 def _summary(results):
-    table = Table("node", "topic", "IDCODE", "broker", "Wi-Fi", "certificate", "node key", "in", "")
-    for one in results:
-        full = one.plan.full
-        broker = full["broker"]
-        more = f" +{len(broker['fallback'])}" if broker["fallback"] else ""
-        table.add_row(*map(Text, (
-            one.plan.id, "/".join(one.plan.topic[:3]), str(full["measurement"]["idcode"]),
-            f"{broker['host']}:{broker['port']}{' TLS' if 'ca' in one.plan.files else ''}{more}",
-            full["wifi"]["ssid"] or "none", describe_certificate(one.made), one.made.node_key, str(one.place),
-            "written" if one.changed else "as it was",
-        )))
-    return table
+    if len(results) == 1:
+        for name, value in _facts(results[0]):
+            _say(f"{name:<12} {value}")
+        return
+    rows = [[name for name, _ in _facts(results[0])], *([value for _, value in _facts(one)] for one in results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _tell(results, authority):
-    console = Console(highlight=False, width=None if Console().is_terminal else 200)
-    console.print(_summary(results))
+    _summary(results)
     for one in results:
         if one.note:
-            console.print(Text(f"{one.place}: {one.note}; now it is whole"))
+            _say(f"{one.place}: {one.note}; now it is whole")
     if any("ca" in one.plan.files and one.plan.full["broker"]["port"] == 1883 for one in results):
-        console.print(Text("TLS at port 1883, where brokers expect none: 8883 is usual (--broker host:8883)"))
+        _say("TLS at port 1883, where brokers expect none: 8883 is usual (--broker host:8883)")
     if any(one.made.certificate in ("made", "kept") for one in results):
-        console.print(Text(f"The broker knows the nodes by {authority.folder}/ca.pem (mosquitto: cafile, "
-                           "require_certificate true, use_identity_as_username true)"))
-    console.print(Text(f"{authority.folder} holds the keys of the fleet: keep it to yourself, and keep a copy"))
+        _say(f"The broker knows the nodes by {authority.folder}/ca.pem (mosquitto: cafile, "
+             "require_certificate true, use_identity_as_username true)")
+    _say(f"{authority.folder} holds the keys of the fleet: keep it to yourself, and keep a copy")
 
 
 _FOLDER = typer.Argument(help="Where to write: laid out like /node of a device; with --fleet a folder ID for each.",
@@ -73,7 +90,6 @@ _CA = typer.Option(help="CA of the broker's certificate (PEM or DER): turns TLS 
                    exists=True, dir_okay=False)
 _CERTIFICATE = typer.Option("--certificate/--no-certificate", help="With TLS: a certificate of the node's own.")
 _DAYS = typer.Option(help="How long that is valid.", min=1, max=36500)
-_PSK = typer.Option("--psk", help="Not possible: MicroPython 1.25's tls knows certificates only.")
 _SET = typer.Option("--set", help="KEY=VALUE for any other key, such as measurement.rate=25. Again for more.",
                     show_default=False)
 _AUTHORITY = typer.Option(help="Folder of the fleet's CA and keys, made at first; a CA of your own: ca.pem and "
@@ -99,7 +115,6 @@ def provision(
     ca: Annotated[Path | None, _CA] = None,
     certificate: Annotated[bool, _CERTIFICATE] = True,
     days: Annotated[int, _DAYS] = 3650,
-    psk: Annotated[bool, _PSK] = False,
     settings: Annotated[list[str] | None, _SET] = None,
     authority: Annotated[Path, _AUTHORITY] = Path("fleet-keys"),
     new_keys: Annotated[bool, _NEW_KEYS] = False,
@@ -112,33 +127,32 @@ def provision(
     runs it on this computer.
 
     Whatever interrupts it, the old or the new identity is there, whole; the one before stays as *.good. Keys that
-    exist stay. Passwords come from a hidden prompt, the environment or files, and are never shown.
+    exist stay. TLS is by certificates: MicroPython has none with pre-shared keys. Passwords come from a hidden
+    prompt, the environment or files, and are never shown.
     """
-    if psk:
-        give_up("provision", _NO_PSK, 2)
     if (folder is None) == (port is None) or fleet and port:
         give_up("provision", "where to? a FOLDER, or --port of a board; --fleet takes a FOLDER", 2)
     passwords = {"wifi.password": wifi_password_file, "broker.password": password_file}
     wishes = Wishes(node_id, role, topic, idcode, wifi, tuple(broker or ()), user, ca, tuple(settings or ()))
     try:
-        keys = Authority(authority, word)
-        run = Run(keys, Passwords(passwords, ask), new_keys, certificate, days)
-        if fleet:
-            results = run.fleet(fleet, folder, config, wishes)
-        elif folder:
-            results = [run.one(FolderPlace(folder), config, wishes)]
-        else:
-            results = [_onto_board(run, port, config, wishes)]
+        words = Passwords(passwords, ask)
+        keys = Authority(authority, words.word)
+        run = Run(keys, words, new_keys, certificate, days)
+
+        def attempt():
+            if fleet:
+                return run.fleet(fleet, folder, config, wishes)
+            if folder:
+                return [run.one(FolderPlace(folder), config, wishes)]
+            with stopped(find() if port == "auto" else port) as place:  # not while a word is asked for
+                return [run.one(place, config, wishes, on_board=True)]
+
+        results = words.asking(attempt)
+    except Broken as fault:
+        give_up("provision", f"{fault}\n{_AGAIN}")
     except (Fault, ConfigError, ValueError, OSError) as fault:
         give_up("provision", fault)
     except (KeyboardInterrupt, typer.Abort):
         raise typer.Exit(130) from None
     _tell(results, keys)
 
-
-def _onto_board(run, port, config, wishes):
-    from gridmote.flash.port import find
-    from gridmote.provision.board import stopped
-
-    with stopped(find() if port == "auto" else port) as place:
-        return run.one(place, config, wishes, on_board=True)

@@ -20,6 +20,10 @@ class BoardPlace:
     def __str__(self):
         return self._link.place
 
+    def path(self, name):
+        """What a file is called in messages."""
+        return f"{on_device(name)} of {self._link.place}"
+
     def _run(self, code):
         try:
             return self._link.run(f"{code}\nalive()", 60).strip()

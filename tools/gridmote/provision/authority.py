@@ -10,7 +10,6 @@ Whoever has the folder speaks for the utility: it is for its owner alone, and is
 
 import contextlib
 import datetime
-import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gridmote.fault import Fault
-from gridmote.provision.folder import settle, write_durably
+from gridmote.provision.folder import locked, settle, write_durably
 
 _DAY = datetime.timedelta(days=1)
 _CA_YEARS = 30
@@ -44,16 +43,10 @@ class Authority:
         """Two runs at once would make two CAs, or two keys of one node: Fault for the second."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            held = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise Fault(f"{self.folder}: {error.strerror}") from None
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(self.folder):
             yield self
-        except BlockingIOError:
-            raise Fault(f"{self.folder}: in use by another gridmote provision") from None
-        finally:
-            os.close(held)
 
     @property
     def ca(self):

@@ -1,8 +1,11 @@
 """A folder laid out like a device's /node. Nothing is in its place before it is on the disk."""
 
 import contextlib
+import fcntl
 import os
 from pathlib import Path
+
+from gridmote.fault import Fault
 
 _OPEN = {"config.json": 0o644, "config.good": 0o644}  # the rest is for the owner alone
 
@@ -30,6 +33,19 @@ def settle(folder):
         os.close(held)
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Fault if another run has locked it. OSError."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Fault(f"{folder}: in use by another gridmote provision") from None
+    finally:
+        os.close(held)
+
+
 class FolderPlace:
     """The files of one node below `folder`, by their names on the device. OSError from everything."""
 
@@ -38,6 +54,17 @@ class FolderPlace:
 
     def __str__(self):
         return str(self._folder)
+
+    def path(self, name):
+        """What a file is called in messages."""
+        return str(self._folder / name)
+
+    @contextlib.contextmanager
+    def held(self):
+        """For the one run that changes it; Fault for a second."""
+        self._make()
+        with locked(self._folder):
+            yield
 
     def read(self, name):
         """Bytes, or None if there is no such file."""
@@ -55,12 +82,15 @@ class FolderPlace:
     def write(self, name, data):
         """The whole file, on the disk."""
         path = self._folder / name
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            settle(self._folder.parent)
+        self._make()
         if path.parent != self._folder and not path.parent.is_dir():
             os.mkdir(path.parent, 0o700)
         write_durably(path, data, _OPEN.get(name.removesuffix("~"), 0o600))
+
+    def _make(self):
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            settle(self._folder.parent)
 
     def rename(self, old, new):
         os.rename(self._folder / old, self._folder / new)

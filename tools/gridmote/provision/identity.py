@@ -1,5 +1,6 @@
 """What a node shall be becomes its files: all of it is checked first, then keys and a certificate are made."""
 
+import contextlib
 import copy
 import hashlib
 from os.path import isfile
@@ -120,6 +121,9 @@ def _unmatched(files):
         authority = x509.load_der_x509_certificate(files["ca"])
         if authority.not_valid_after_utc < now():
             yield "broker.ca", "has expired"
+        if not _trusted(authority):
+            yield "broker.ca", ("not the certificate of a CA (basicConstraints CA) but one that a CA issued, which "
+                                "nodes cannot use: the certificate of that CA is needed")
     if ("certificate" in files) != ("key" in files):
         yield "broker.certificate", "certificate and key: one is of no use without the other"
     elif "key" in files:
@@ -130,6 +134,15 @@ def _unmatched(files):
             yield "broker.key", "is not the key of broker.certificate"
         if certificate.not_valid_after_utc < now():
             yield "broker.certificate", "has expired"
+
+
+def _trusted(certificate):
+    """Whether mbedtls takes it as an anchor: a CA's, or a broker's own, signed by itself."""
+    if certificate.subject == certificate.issuer:
+        return True
+    with contextlib.suppress(x509.ExtensionNotFound):
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    return False
 
 
 def make(plan, old, authority, new_keys=False, certificate=True, days=3650):

@@ -1,18 +1,20 @@
 """A node's identity as files, laid out as in the /node folder of a device; read back as it would boot."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from gridmote.fault import Fault
-from settings.schema import ConfigError, merge
+from settings.schema import SCHEMA, ConfigError, merge
 
 DEVICE_FOLDER = "/node"
 CONFIG, SECRETS = "config.json", "secrets.json"
 GOOD_CONFIG, GOOD_SECRETS = "config.good", "secrets.good"
 KEY_FILES = ("ca", "certificate", "key")  # of section broker
 STAGED = "~"  # ends the name of a file that is not in its place yet
+_USED = ("topic", "broker", "wifi", "gossip")  # of an old configuration, for the one that replaces it
 OWN_KEY = re.compile(r"keys/(%s)-[0-9a-f]{8}\.der" % "|".join(KEY_FILES))
 
 
@@ -88,16 +90,42 @@ def pair(place):
     return (CONFIG, SECRETS), None
 
 
-def read_set(place):
-    """The NodeSet with which a node in `place` boots, or None; Fault for files that nobody can read."""
+def read_set(place, replaced=False):
+    """The NodeSet with which a node in `place` boots, or None; Fault for files that nobody can use.
+
+    replaced: a whole configuration is to take its place: what cannot be used counts as none, so that the last good
+    one is it, if there is one.
+    """
     names, found = pair(place)
-    if found is None:
-        return None
-    parts = [decode(data, f"{place}/{name}") if data is not None else {}
-             for name, data in zip(names, found, strict=True)]
-    for name, part in zip(names, parts, strict=True):
-        if not isinstance(part, dict):
-            raise Fault(f"{place}/{name}: an object is needed")
+    try:
+        return _node_set(place, names, found) if found else None
+    except Fault as fault:
+        if not replaced:
+            raise Fault(f"{fault}; gridmote provision --config FILE replaces it") from None
+    good = (place.read(GOOD_CONFIG), place.read(GOOD_SECRETS))
+    if good[0] is not None:
+        with contextlib.suppress(Fault):
+            return _node_set(place, (GOOD_CONFIG, GOOD_SECRETS), good)
+    return None
+
+
+def _node_set(place, names, found):
+    parts = []
+    for name, data in zip(names, found, strict=True):
+        parts.append({} if data is None else decode(data, place.path(name)))
+        if not isinstance(parts[-1], dict):
+            raise Fault(f"{place.path(name)}: an object is needed")
+    try:
+        merged = merge(*parts)
+    except ConfigError as error:
+        raise Fault("\n".join(f"{place.path(names[1])}: {line}" for line in str(error).splitlines())) from None
+    for section in _USED:
+        if not isinstance(merged.get(section, {}), dict):
+            raise Fault(f"{place.path(names[0])}: {section}: an object is needed")
+    for key, value in merged.get("gossip", {}).items():
+        wrong = key in SCHEMA["gossip"][0] and SCHEMA["gossip"][0][key][0](value)
+        if wrong:
+            raise Fault(f"{place.path(names[1])}: gossip.{key}: must be {wrong}, not as given")
     return NodeSet(*parts, {name: data for name in named_keys(parts[0]) if (data := place.read(name)) is not None})
 
 

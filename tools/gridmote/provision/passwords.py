@@ -17,8 +17,15 @@ _KINDS = {  # password: whose it is, what it is called, where else it can come f
 _CA_VARIABLE = "GRIDMOTE_CA_PASSWORD"
 
 
+class Needed(Exception):
+    """A word that is to be asked for; not while a board stands still, or a lock is held."""
+
+
 class Passwords:
-    """files: {"wifi.password": Path or None, "broker.password": ...}; again: ask even if the node has one."""
+    """files: {"wifi.password": Path or None, "broker.password": ...}; again: ask even if the node has one.
+
+    What is to be asked for is Needed, which asking() answers.
+    """
 
     def __init__(self, files, again=False):
         self._said = {key: _from_file(path) for key, path in files.items() if path}
@@ -41,17 +48,27 @@ class Passwords:
             return os.environ[variable]
         if old and not self._again and get(old.config, owner_key) == owner:
             return get(old.secrets, key, "")
-        if (key, owner) not in self._answers:
-            without = f"{key}: set {variable}, or {option}"
-            self._answers[key, owner] = _ask(f"Password of {what.format(owner)}", without)
-        return self._answers[key, owner]
+        return self._answer(f"Password of {what.format(owner)}", f"{key}: set {variable}, or {option}", True)
 
+    def word(self, what):
+        """The word that opens an encrypted key."""
+        if _CA_VARIABLE in os.environ:
+            return os.environ[_CA_VARIABLE]
+        return self._answer(f"Word for {what}", f"{what} is encrypted: set {_CA_VARIABLE}", False)
 
-def word(what):
-    """The word that opens an encrypted CA key."""
-    if _CA_VARIABLE in os.environ:
-        return os.environ[_CA_VARIABLE]
-    return _ask(f"Word for {what}", f"{what} is encrypted: set {_CA_VARIABLE}", twice=False)
+    def _answer(self, *question):
+        if question not in self._answers:
+            raise Needed(*question)
+        return self._answers[question]
+
+    def asking(self, attempt):
+        """What attempt() returns, begun anew after each word that it Needed."""
+        while True:
+            try:
+                return attempt()
+            except Needed as needed:
+                question = needed.args
+            self._answers[question] = _ask(*question)
 
 
 def _from_file(path):
@@ -63,7 +80,7 @@ def _from_file(path):
         raise Fault(f"{path}: not UTF-8") from None
 
 
-def _ask(what, without, twice=True):
+def _ask(what, without, twice):
     if not sys.stdin.isatty():
         raise Fault(f"{without}; there is no terminal to ask at")
     try:

@@ -1,5 +1,6 @@
 """One run of `gridmote provision`: from what was asked for to identities in their places."""
 
+import contextlib
 import copy
 import re
 from pathlib import Path
@@ -11,8 +12,7 @@ from gridmote.provision import fleet
 from gridmote.provision.folder import FolderPlace
 from gridmote.provision.identity import Mistakes, make, plan
 from gridmote.provision.install import install, interrupted, state
-from gridmote.provision.layout import decode, inside, read_set
-from gridmote.provision.passwords import word
+from gridmote.provision.layout import KEY_FILES, decode, inside, read_set
 from gridmote.provision.values import drop, get, known, parsed, put
 from settings.schema import SECRETS
 
@@ -92,12 +92,15 @@ class Run:
 
     def one(self, place, config, wishes, on_board=False):
         """Result for the node in `place`. config: path of the base configuration; None: what the node has.
-        on_board: the node itself proves what its last good configuration is."""
-        old = read_set(place)
+        on_board: the node itself proves what its last good configuration is. Needed, Fault."""
+        old = read_set(place, replaced=bool(config))
         given = base(config) if config else _as_base(old, place)
         wishes.apply(given)
+        word, had = self._passwords.word, {}
+        if not config:
+            had = old.keys
+            self._missing(given, had, place)
         try:
-            had = old.keys if old and not config else {}
             plan(given, had, word)
             self._passwords.complete(given, old)
             planned = plan(given, had, word)
@@ -109,21 +112,33 @@ class Run:
         with self._authority.held():
             return self._put(place, planned, old, self._make(place, planned, old), on_board)
 
+    def _missing(self, given, had, place):
+        """Fault for files of keys that the node should have and has not; with new keys those are no loss."""
+        names = {name: path for name in KEY_FILES if (path := inside(get(given, f"broker.{name}")))}
+        for name, path in names.items():
+            if path not in had and name == "ca":
+                raise Fault(f"{place.path(path)}: is missing; --ca FILE gives the CA of the broker again")
+            if path not in had and not self._options["new_keys"]:
+                raise Fault(f"{place.path(path)}: is missing; --new-keys makes key and certificate anew")
+        if set(names.values()) - set(had):
+            for name in names.keys() - {"ca"}:
+                drop(given, f"broker.{name}")
+
     def fleet(self, table, folder, config, wishes):
         """[Result] of every row of the table, in folder/ID; Fault before anything is written if a row is wrong."""
         given = base(config) if config else {}
         wishes.apply(given)
 
         def complete(given):
-            self._passwords.complete(given, read_set(FolderPlace(folder / given["id"])))
+            self._passwords.complete(given, read_set(FolderPlace(folder / given["id"]), replaced=True))
 
-        planned = fleet.plans(table, given, complete, word)
+        planned = fleet.plans(table, given, complete, self._passwords.word)
         with self._authority.held():
             made, faults = [], []
             for one in planned:
                 place = FolderPlace(folder / one.id)
                 try:
-                    old = read_set(place)
+                    old = read_set(place, replaced=True)
                     made.append((place, one, old, self._make(place, one, old)))
                 except Fault as fault:
                     faults.append(str(fault))
@@ -137,15 +152,32 @@ class Run:
         except Fault as fault:
             raise Fault(f"{place}: {fault}") from None
 
-    def _put(self, place, planned, old, made, keep_good=False):
-        note = interrupted(place)
-        try:
-            changed = install(place, made.node_set, keep_good)
-        except (OSError, Fault, KeyboardInterrupt) as error:
-            why = getattr(error, "strerror", None) or str(error) or "interrupted"
-            whole = _state(place, old, made.node_set)
-            raise Fault(f"{place}: {why}\n{place}: {whole}; the same command finishes it") from None
+    def _put(self, place, planned, old, made, on_board=False):
+        with contextlib.nullcontext() if on_board else _alone(place, old):
+            note = interrupted(place)
+            try:
+                changed = install(place, made.node_set, on_board)
+            except KeyboardInterrupt:
+                whole = _state(place, old, made.node_set)
+                raise Fault(f"{place}: interrupted\n{place}: {whole}; the same command finishes it") from None
+            except (OSError, Fault) as error:
+                kind = type(error) if isinstance(error, Fault) else Fault
+                why = getattr(error, "strerror", None) or str(error).removeprefix(f"{place}: ")
+                raise kind(f"{place}: {why}\n{place}: {_state(place, old, made.node_set)}") from None
         return Result(planned, made, place, changed, note)
+
+
+@contextlib.contextmanager
+def _alone(place, old):
+    """With the lock of a folder; Fault if another run has it, or has changed what was read before."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(place.held())
+        except OSError as error:
+            raise Fault(f"{place}: {error.strerror}") from None
+        if read_set(place, replaced=True) != old:
+            raise Fault(f"{place}: another run changed it just now; nothing is written, try again")
+        yield
 
 
 def _state(place, old, new):
