@@ -2,23 +2,13 @@
 
 import os
 
+from certificate import CERTIFICATE
+
 from boards.tls import trusting
 from settings.schema import SECRETS, ConfigError, check, merge
 
 HIDDEN = "hidden-4711"
 PEM = "/tmp/gridmote-settings-%s.pem" % os.urandom(4).hex()
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBcDCCARWgAwIBAgIUfjmDQBdxE3ViT1nV2nM6yNIgPY0wCgYIKoZIzj0EAwIw
-DDEKMAgGA1UEAwwBeDAgFw0yNjExMjIxMzIzNDBaGA8yMDgxMDgyNTEzMjM0MFow
-DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCCY0R4xYdbL
-kZ4Rtm2UAZFBj0TU4XuTiZusN7M2DB4ZMs5w1OS4K3BZC465jJAme8lw+6lFSY5m
-Ck9b5hRms/ijUzBRMB0GA1UdDgQWBBRBSw1/22/Q8gxLmee8SRWAhmbtTDAfBgNV
-HSMEGDAWgBRBSw1/22/Q8gxLmee8SRWAhmbtTDAPBgNVHRMBAf8EBTADAQH/MAoG
-CCqGSM49BAMCA0kAMEYCIQD4m4Yw+WTS20Jw0VJqn4KVB3XxefQRFH3da+fvf06o
-UwIhALx+Ej0nCl6RaGHkL9ZDxJDfev4ENjSR3i4E+vKY/xIT
------END CERTIFICATE-----
-"""
 
 
 def valid():

@@ -3,6 +3,8 @@
 import json
 import os
 
+from certificate import CERTIFICATE
+
 from boards.unix.board import Board
 from firmware import lastgood
 from firmware.boot import boot
@@ -77,6 +79,41 @@ try:
     vault.clear()
     board, found = start()
     assert not found.node and found.facts["config"] == ""
+
+    # The file that TLS needs comes back, too: alone, torn, or with all the others.
+    ca = NODE + "/keys/ca.pem"
+    whole = json.loads(CONFIG)
+    whole["broker"]["ca"] = ca
+    os.mkdir(NODE + "/keys")
+    put("config.json", json.dumps(whole).encode())
+    put("secrets.json", SECRETS)
+    put("keys/ca.pem", CERTIFICATE.encode())
+    board, found = start()
+    assert found.facts["config"] == "given"
+    settle(board, found.mark, found.facts, found.log)
+    for harm in ("gone", "torn", "all"):
+        os.remove(ca)
+        if harm == "torn":
+            put("keys/ca.pem", CERTIFICATE[:200].encode())
+        elif harm == "all":
+            os.rmdir(NODE + "/keys")
+            sweep()
+        board, found = start(note=0 if harm == "gone" else 3)
+        assert found.node and found.facts["config"] == "vault", found.why
+        with open(ca) as file:
+            assert file.read() == CERTIFICATE
+        if harm != "all":
+            board, found = start()
+            assert found.facts["config"] == "given" and not found.why, found.why
+    # What is given anew, with a name of its own, is left alone.
+    put("config.json", json.dumps(whole).replace("ca.pem", "other.pem").encode())
+    put("keys/other.pem", b"no certificate")
+    os.remove(ca)
+    board, found = start()
+    assert found.facts["config"] == "vault" and "other.pem" in found.why
+    os.remove(NODE + "/keys/other.pem")
+    os.remove(ca)
+    os.rmdir(NODE + "/keys")
 finally:
     sweep()
     os.rmdir(NODE)
