@@ -167,9 +167,9 @@ def test_a_wrong_certificate_is_refused(mpy, mosquitto_factory, authority, what)
 @pytest.mark.parametrize(
     "changed, words",
     [
-        ({"key": "broken"}, "broker.key: {broken} holds none"),
+        ({"key": "broken"}, "broker.key: the file holds none"),
         ({"certificate": "broken"}, "broker.certificate: {broken} holds none"),
-        ({"key": "absent"}, "broker.key: {absent} cannot be read"),
+        ({"key": "absent"}, "broker.key: the file cannot be read"),
         ({"certificate": "absent"}, "broker.certificate: {absent} cannot be read"),
         ({"key": ""}, "broker.key: (none is given) cannot be read"),
         ({"certificate": ""}, "broker.certificate: (none is given) cannot be read"),
