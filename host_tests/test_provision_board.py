@@ -143,6 +143,7 @@ def test_a_broken_line_is_told_with_what_to_do(device, work):
 @pytest.mark.parametrize("what, part", [
     ("cable", 0.4), ("cable", 0.6), ("cable", 0.8), ("cable", 0.9), ("cable", 0.95),
     ("power", 4), ("power", 9), ("power", 13), ("power", 16), ("power", 18), ("power", 20), ("power", 22)])
+@pytest.mark.parametrize("mpy", ["micropython32"], indirect=True)
 def test_cut_on_the_way(mpy, tmp_path, work, what, part):
     """part: of the bytes to the board for a cable, of about 22 writes to flash for the power."""
     device = Device(mpy, tmp_path)
