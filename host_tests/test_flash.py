@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
+import time
 
 import pytest
 
@@ -92,55 +96,28 @@ def test_left_alone_in_the_midst_the_board_starts_again_by_itself(device, tree):
         device.wait_said(b"version 1", since=since)
 
 
-def test_a_configuration_is_checked_before_the_board_is_touched(device, tree, tmp_path):
-    wrong = tmp_path / "wrong.json"
-    wrong.write_text(json.dumps({**EXAMPLE, "colour": "red"}))
-    heard = device.heard
-    status, said, trouble = gridmote_flash(device, tree, "--board", "rp2", "--config", wrong)
-    assert status == 1 and "colour" in trouble and "Traceback" not in trouble
-    assert device.heard == heard and said == ""
-
-
-def test_configuration_secrets_and_keys_are_written_when_given(device, tree, tmp_path, mpy):
-    config, secrets, keys = tmp_path / "meter.json", tmp_path / "secrets.json", tmp_path / "keys"
-    wanted = {**EXAMPLE, "broker": {**EXAMPLE["broker"], "ca": "/node/keys/ca-0badcafe.der"}}
-    config.write_text(json.dumps(wanted))
-    secrets.write_text(json.dumps({"broker": {"password": "hush-hush"}}))
-    status, _, trouble = gridmote_flash(device, tree, "--board", "rp2", "--config", config)
-    assert status == 1 and "/node/keys/ca-0badcafe.der" in trouble and "--keys" in trouble
-    keys.mkdir()
-    (keys / "ca-0badcafe.der").write_bytes(b"a certificate")
-    status, said, trouble = gridmote_flash(
-        device, tree, "--board", "rp2", "--config", config, "--secrets", secrets, "--keys", keys)
-    assert (status, trouble) == (0, ""), said
-    assert "hush" not in said
-    wanted["measurement"] = {**wanted["measurement"], "idcode": 7}
-    config.write_text(json.dumps(wanted))
-    status, said, trouble = gridmote_flash(device, tree, "--board", "rp2", "--config", config)
-    assert (status, trouble) == (0, ""), said
-    device.power_cut()
-    files, _ = read_image(mpy, device.image)
-    assert json.loads(files["/node/config.json"]) == wanted
-    assert json.loads(files["/node/secrets.json"]) == {"broker": {"password": "hush-hush"}}
-    assert files["/node/keys/ca-0badcafe.der"] == b"a certificate"
-    assert json.loads(files["/node/config.good"])["measurement"]["idcode"] == 765
-
-
-def test_the_folder_of_provision(device, tree, tmp_path, mpy):
-    node = tmp_path / "node"
-    (node / "keys").mkdir(parents=True)
-    made = {**EXAMPLE, "broker": {**EXAMPLE["broker"], "ca": "/node/keys/ca-0badcafe.der"}}
-    (node / "config.json").write_text(json.dumps(made))
-    (node / "secrets.json").write_text(json.dumps({"broker": {"password": "hush-hush"}}))
-    (node / "keys/ca-0badcafe.der").write_bytes(b"a certificate")
-    status, said, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", node)
-    assert (status, trouble) == (0, ""), said
-    status, _, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", node, "--keys", node / "keys")
-    assert status == 1 and "--node brings" in trouble
-    device.power_cut()
-    files, _ = read_image(mpy, device.image)
-    assert json.loads(files["/node/config.json"]) == made
-    assert files["/node/keys/ca-0badcafe.der"] == b"a certificate" and b"hush" in files["/node/secrets.json"]
+@pytest.mark.parametrize("when, words", [("modules", "repeated this goes on"),
+                                         ("starts", "has the new application")])
+def test_ctrl_c(device, tree, when, words):
+    if when == "starts":
+        (tree / "firmware/device.py").write_text(
+            "import time\ndef device(app, slot, wanted):\n time.sleep(60)\n")
+    else:
+        flash(device, tree)
+        device.wait_said(b"version 1")
+        make_tree(tree, 2)
+    argv = [ROOT / ".venv/bin/gridmote", "flash", "--board", "rp2", "--port", device.place, "--source", tree]
+    with subprocess.Popen(list(map(str, argv)), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, "PYTHONUNBUFFERED": "1"}) as run:
+        for line in run.stdout:
+            if {"modules": "KiB of heap", "starts": "waiting for"}[when] in line:
+                break
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        trouble = run.stderr.read()
+        assert run.wait() == 130 and words in trouble and "Traceback" not in trouble and trouble.count("\n") == 1
+    if when == "modules":
+        assert boots(device) == 1
 
 
 @pytest.mark.parametrize("board, option, words", [

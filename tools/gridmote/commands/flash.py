@@ -43,7 +43,7 @@ def install(link, board, identity, source, console, told=lambda done, of, path: 
         console.print(Text(text))
 
     say(f"stopping what runs at {link.place}")
-    link.stop()
+    link.stop(lambda most_s: say(f"no answer yet, up to {most_s} s more: an application says good-bye first"))
     facts = flash_board.examine(link, board)
     say(f"{facts.machine}, MicroPython {facts.version}: {facts.heap >> 10} KiB of heap, {facts.free >> 10} of "
         f"{facts.flash >> 10} KiB of flash free")
@@ -64,9 +64,10 @@ def install(link, board, identity, source, console, told=lambda done, of, path: 
 
 def _leave(link):
     """After a failure: the board starts what it had."""
-    with contextlib.suppress(Exception):
-        link.interrupt()
-        link.reset()
+    if link.stopped:
+        with contextlib.suppress(Exception, KeyboardInterrupt):
+            link.interrupt()
+            link.reset()
 
 
 def flash(
@@ -81,6 +82,8 @@ def flash(
         help="Also write the key files of this folder that the configuration names as /node/keys/NAME.")] = None,
     node: Annotated[Path | None, typer.Option(
         help="All three of them: a folder that `gridmote provision` made.")] = None,
+    replace: Annotated[bool, typer.Option(
+        "--replace", help="Also if the board is another node: nothing stays of that one's identity.")] = False,
     wait: Annotated[bool, typer.Option(
         help="Look on until the node's first frame was acknowledged, or leave at once.")] = True,
     patience: Annotated[float, typer.Option(help="Seconds to wait for that frame.", min=1)] = 180.0,
@@ -93,18 +96,19 @@ def flash(
     off anywhere, the board has the application that it had; repeated, it goes on where it was. Outbox,
     configuration, secrets and keys stay as they are unless they are given here.
 
-    Exit status: 0 done (with --wait: a frame was acknowledged), 1 not, 2 asked for wrongly.
+    Exit status: 0 done (with --wait: a frame was acknowledged), 1 not, 2 asked for wrongly, 130 stopped by Ctrl-C.
     """
     console = Console(stderr=False, highlight=False, soft_wrap=True)
     if board not in BOARDS:
-        give_up("flash", f"--board {board}: {' or '.join(BOARDS[:2])}", 2)
-    link = None
+        give_up("flash", f"--board {board} (make: BOARD=): {' or '.join(BOARDS[:2])}", 2)
+    link, started = None, False
     try:
-        identity = Identity(config, secrets, keys, node)
+        identity = Identity(config, secrets, keys, node, replace)
         place = port or find()
         link = Link(place, deadman)
         install(link, board, identity, source or ROOT, console)
         link.reset()
+        started = True
         console.print("the board starts" + (", waiting for its first frame" if wait else ""))
         if wait:
             watch(link, lambda: Link(place), lambda line: console.print(Text(f"  {line}", style="dim")), patience)
@@ -112,13 +116,17 @@ def flash(
     except Broken as fault:
         give_up("flash", f"{fault}\n{_AGAIN}")
     except Fault as fault:
-        if link is not None:
+        if link is not None and not started:
             _leave(link)
         give_up("flash", fault)
     except KeyboardInterrupt:
-        if link is not None:
-            _leave(link)
-        raise typer.Exit(130) from None
+        if started:
+            give_up("flash", "stopped looking on; the board has the new application, and starts it", 130)
+        if link is None or not link.stopped:
+            give_up("flash", "stopped before anything was changed", 130)
+        _leave(link)
+        give_up("flash", "stopped; the board starts the application that it had, and repeated this goes on where "
+                "it was", 130)
     finally:
         if link is not None:
             link.close()

@@ -49,7 +49,8 @@ def examine(link, board):
     if platform != _PLATFORMS[board]:
         other = next((key for key, value in _PLATFORMS.items() if value == platform), None)
         raise Fault(f"{what}, not a board of --board {board}"
-                    + (f": say --board {other}" if other else f" (its platform is {platform!r})"))
+                    + (f": say --board {other} (make: BOARD={other})" if other else
+                       f" (its platform is {platform!r})"))
     if board != "unix" and not has_network:
         raise Fault(f"{what}, without a network: a Pico needs its W (Pico W, Pico 2 W) and the image made for it")
     if (mpy & 0xFF, mpy >> 8 & 3) != _MPY:

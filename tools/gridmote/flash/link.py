@@ -89,10 +89,11 @@ class Link(SerialTransport):
         with contextlib.suppress(OSError):
             super().close()
 
-    def stop(self):
-        """End the application, quiet the watchdog, clear the heap: the raw REPL of an idle board."""
+    def stop(self, waiting=lambda most_s: None):
+        """End the application, quiet the watchdog, clear the heap: the raw REPL of an idle board. waiting(most_s):
+        when it does not answer at once."""
         with self._spoken():
-            self.interrupt()
+            self.interrupt(waiting)
             self.stopped = True
             self.run(_QUIET)
             self.running = self.run(_RUNNING).strip()
@@ -103,10 +104,13 @@ class Link(SerialTransport):
                     raise TransportError("no soft reset")
             self.run("import sys" + _DEADMAN % (self._deadman_s * 1000))
 
-    def interrupt(self):
+    def interrupt(self, waiting=lambda most_s: None):
         """End what runs: the raw REPL, everything still in memory. Fault if there is no MicroPython."""
-        end, heard = time.monotonic() + _STOP_S, b""
+        end, heard, tries = time.monotonic() + _STOP_S, b"", 0
         while time.monotonic() < end:
+            tries += 1
+            if tries == 2:
+                waiting(round(end - time.monotonic()))
             self.serial.write(b"\r\x03")
             time.sleep(0.1)
             self._drain()

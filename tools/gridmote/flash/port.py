@@ -18,6 +18,6 @@ def find():
         return found[0][0]
     if not found:
         raise Fault("no board found: no USB serial port. Is it plugged in, with a cable that carries data, and in "
-                    "normal mode (a Pico with BOOTSEL held is a disk)? Else say --port")
+                    "normal mode (a Pico with BOOTSEL held is a disk)? Else say --port (make: PORT=)")
     listed = "\n".join(f"  --port {place}   {what}" for place, what in found)
-    raise Fault(f"{len(found)} ports, which one?\n{listed}")
+    raise Fault(f"{len(found)} ports, which one? (make: PORT={found[0][0]})\n{listed}")
