@@ -68,18 +68,14 @@ def _explain(outbox, board, held_ms, rate, again_ms, log):
     """What the settings mean, into the log."""
     if outbox.capacity:
         log.info(
-            "outbox: flash holds %s at %d/s, %s at %d/s; a power cut costs at most %d frames"
-            % (
-                _span(outbox.capacity // rate),
-                rate,
-                _span(outbox.capacity * 5 // rate),
-                max(rate // 5, 1),
-                outbox.loss_most,
-            )
+            "outbox: flash holds %s, %s; a power cut costs at most %d frames",
+            _Span(outbox.capacity // rate, rate),
+            _Span(outbox.capacity * 5 // rate, max(rate // 5, 1)),
+            outbox.loss_most,
         )
     else:
         why = board.storage_error or "no folder"
-        log.info("outbox: RAM only, %s at %d/s: %s", _span(held_ms // 1000), rate, why)
+        log.info("outbox: RAM only, %s: %s", _Span(held_ms // 1000, rate), why)
     if outbox.boots.error:
         log.error("outbox: %s", outbox.boots.error)
     if held_ms < again_ms:
@@ -90,9 +86,16 @@ def _explain(outbox, board, held_ms, rate, again_ms, log):
         )
 
 
-def _span(seconds):
-    if seconds < 60:
-        return "%d s" % seconds
-    if seconds < 7200:
-        return "%d min %d s" % (seconds // 60, seconds % 60)
-    return "%d h %d min" % (seconds // 3600, seconds // 60 % 60)
+class _Span:
+    """What lasts so long at a rate: no text before it is said."""
+
+    def __init__(self, seconds, rate):
+        self._seconds, self._rate = seconds, rate
+
+    def __str__(self):
+        seconds = self._seconds
+        if seconds < 60:
+            return "%d s at %d/s" % (seconds, self._rate)
+        if seconds < 7200:
+            return "%d min %d s at %d/s" % (seconds // 60, seconds % 60, self._rate)
+        return "%d h %d min at %d/s" % (seconds // 3600, seconds // 60 % 60, self._rate)
