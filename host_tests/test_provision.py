@@ -199,6 +199,7 @@ def test_a_certificate_of_another_ca_is_taken_over_and_stays(work, ca):
     (["m1"], "--config FILE", 1),
     ([], "where to?", 2),
     (["m1", "--port", "x"], "where to?", 2),
+    ([*FIRST, "--authority", "m1"], "which no node gets", 2),
     ([*FIRST, "--set", f"wifi.password={WIFI}"], "a secret is not said on the command line", 1),
     ([*FIRST, "--set", f"gossip.node_key={WIFI}"], "a secret is not said on the command line", 1),
     ([*FIRST, "--set", "measurement.rate=7"], "measurement.rate: must be one of", 1),

@@ -132,6 +132,8 @@ def provision(
     """
     if (folder is None) == (port is None) or fleet and port:
         give_up("provision", "where to? a FOLDER, or --port of a board; --fleet takes a FOLDER", 2)
+    if folder and folder.resolve() == authority.resolve():
+        give_up("provision", f"{folder}: holds the keys of the fleet (--authority), which no node gets", 2)
     passwords = {"wifi.password": wifi_password_file, "broker.password": password_file}
     wishes = Wishes(node_id, role, topic, idcode, wifi, tuple(broker or ()), user, ca, tuple(settings or ()))
     try:
