@@ -29,7 +29,8 @@ class Sampled:
     adc: boards.adc.Plan.
 
     How far the ring is filled is the hardware's own count; the laps between two looks are told by the time. So a
-    late reader shifts nothing: what was overwritten meanwhile is counted in `lost_blocks`.
+    late reader shifts nothing: what was overwritten meanwhile is counted in `lost_blocks`. The program may be held
+    up between a look at the time and one at the ring, but for half the ring.
     """
 
     def __init__(self, sampler, clock, adc):
@@ -85,12 +86,12 @@ class Sampled:
 
     def _start(self):
         self._begin()
+        before = time.ticks_ms()
         self._us = self._sampler.start()  # of the next block's first sample
         self._rest = 0  # of that, in 1 / fs_hz of a microsecond
-        self._ms = time.ticks_ms()  # of the last look
-        self._place = self._sampler.place()
-        self._ahead = self._place  # values in the ring that nobody took
-        self._at = 0  # place of the next block
+        self._ms = time.ticks_ms()  # of the last look at the latest,
+        self._slack = self._values(time.ticks_diff(self._ms, before))  # or so many values earlier
+        self._place = self._ahead = self._at = 0  # _ahead: values in the ring that nobody took; _at: the next block
         self._begun = True
 
     def _begin(self):
@@ -98,23 +99,33 @@ class Sampled:
         self._clock.next_second()
         self.timed = self._clock.known
 
+    def _values(self, ms):
+        return ms // 1000 * self._rate + ms % 1000 * self._rate // 1000
+
     def _look(self):
         """Bring `_ahead` up to now."""
-        ring = len(self._sampler.ring)
-        now = time.ticks_ms()
-        place = self._sampler.place()
+        ring, size = len(self._sampler.ring), self._size
+        for _ in range(2):
+            before = time.ticks_ms()
+            place = self._sampler.place()
+            now = time.ticks_ms()
+            slack = self._values(time.ticks_diff(now, before))
+            if slack < size:
+                break
         moved = place - self._place
         passed = time.ticks_diff(now, self._ms)
-        left = passed // 1000 * self._rate + passed % 1000 * self._rate // 1000 - moved
+        left = self._values(passed) - moved
         laps = (left + ring // 2) // ring
         left -= laps * ring
-        if self._sampler.astray() or not -self._size < left < self._size:
+        sure = max(slack, self._slack) < ring // 2 - size
+        if self._sampler.astray() or not sure or not -size - self._slack < left < size + slack:
             self.lost_blocks += 1 + passed * self.fs_hz // (1000 * self.block_samples)
             self._start()
             return
         self._ahead += moved + laps * ring
         self._place = place
         self._ms = now
+        self._slack = slack
 
     def _advance(self):
         """The next block is given away."""

@@ -153,6 +153,52 @@ for seed in sys.argv[1:] or ("1",):
         lost += schedule(random, gpios, fs_hz, block_ms, begin_us, 50)
 assert lost > 0  # it was late enough for the test to mean something
 
+
+
+def held_at_looks(fs_hz, block_ms, most_ms, turns):
+    """Something holds the program before and after each look at how far the ring is: nothing begins anew."""
+    world.us, world.made, world.signal = 1000, 0, numbered
+    box = source(Clock(), {"inputs": inputs(26, 27), "fs_hz": fs_hz}, block_ms)
+    sampler, starts = box._sampler, []
+    start, place = sampler.start, sampler.place
+
+    def held():
+        world.run(random.randrange(1 + 1000 * (500 if random.random() < 0.001 else most_ms)))
+
+    def held_start():
+        held()
+        starts.append(start())
+        held()
+        return starts[-1]
+
+    def held_place():
+        held()
+        found = place()
+        held()
+        return found
+
+    sampler.start, sampler.place = held_start, held_place
+    size = 2 * box.block_samples
+    blocks = 0
+    for _ in range(turns):
+        due = box.due_ms()
+        if due > 0:
+            world.run(due * 1000)
+            continue
+        assert box.fill() == box.block_samples
+        first = (blocks + box.lost_blocks) * size
+        if not box.lost_blocks:  # else it is so late that what it reads may be overwritten while it is held
+            assert box.block[0] == (first & 0xFFF) << 3 and box.block[size - 1] == (first + size - 1 & 0xFFF) << 3
+        stamp_us = (box.sec - SEC) * 1000000 + box.ns // 1000 - (fake_rp2.Time.ticks_diff(starts[0], 0))
+        assert abs(stamp_us - first * 500000 // fs_hz) < 30, (stamp_us, first)
+        blocks += 1
+    assert len(starts) == 1 and blocks > turns // 4, (len(starts), blocks)
+    box.close()
+
+
+for fs_hz, block_ms, most_ms in ((1600, 20, 3), (1600, 20, 25), (1600, 5, 7)):
+    held_at_looks(fs_hz, block_ms, most_ms, 300)
+
 # The block that would be overwritten next is given up while it is whole: reading it takes time, too.
 world.us = 1000
 world.signal = numbered
