@@ -1,5 +1,6 @@
 """make emulate without an image says so and is no failure; the emulated board gets a network of its own."""
 
+import json
 import os
 
 import pytest
@@ -20,6 +21,19 @@ def test_the_configuration_is_for_the_emulated_network():
     assert (made["broker"]["host"], made["broker"]["port"]) == ("10.0.0.1", 12345)
     assert made["wifi"]["ssid"] and made["ntp"]["servers"] == ["10.0.0.1"]
     assert made["id"] == EXAMPLE["id"]
+
+
+def test_a_configuration_that_cannot_be_used_is_told_before_anything_is_fetched(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(emulate, "fetch", lambda: pytest.fail("fetched"))
+    image, config = tmp_path / "image.uf2", tmp_path / "meter.json"
+    image.write_bytes(b"")
+    for text, words in ((None, "No such file"), ("{", "not JSON"), ("[]", "an object is needed"),
+                        (json.dumps({**EXAMPLE, "colour": 1}), "colour"), ('{"id": "x"}', "broker")):
+        if text is not None:
+            config.write_text(text)
+        assert emulate.main(["--image", str(image), "--config", str(config)]) == 1
+        said = capsys.readouterr().err
+        assert words in said and all(line.startswith("emulate: ") for line in said.splitlines())
 
 
 @pytest.mark.torture

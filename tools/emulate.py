@@ -18,7 +18,9 @@ from pathlib import Path
 from gridmote import processes
 from gridmote.broker.mosquitto import Broker, free_port
 from gridmote.fault import Fault
+from gridmote.flash.identity import Identity
 from gridmote.node.config import EXAMPLE
+from gridmote.provision import layout
 from needed import ROOT
 
 EMULATOR = ROOT / ".deps/emulator"
@@ -43,9 +45,18 @@ def fetch():
     stamp.write_text(LOCK.read_text())
 
 
+def read(path):
+    """The configuration in that file, or the example; Fault."""
+    if path is None:
+        return EXAMPLE
+    Identity(path)
+    return layout.decode(Path(path).read_bytes(), path)
+
+
 def configuration(given, port):
-    """The configuration for the emulated network: Wi-Fi, broker and time there, the rest as given."""
-    return {**given, "broker": {**given["broker"], "host": "10.0.0.1", "port": port},
+    """The configuration for the emulated network: Wi-Fi, broker and time there, without TLS, the rest as given."""
+    broker = {key: value for key, value in given["broker"].items() if key not in layout.KEY_FILES}
+    return {**given, "broker": {**broker, "host": "10.0.0.1", "port": port, "fallback": []},
             "wifi": {"ssid": "RP2040PY-GUEST", **given.get("wifi", {})},
             "ntp": {"servers": ["10.0.0.1"], **given.get("ntp", {})}}
 
@@ -62,8 +73,8 @@ def _wait_for(place, process, log):
 
 def emulate(image, config, spec, once):
     """Until Ctrl-C, or with `once` until the first frame was acknowledged; exit status of flash."""
+    given = read(config)
     fetch()
-    given = json.loads(Path(config).read_text()) if config else EXAMPLE
     with tempfile.TemporaryDirectory(prefix="gridmote-") as name, Broker(name) as broker:
         folder = Path(name)
         meter, log, port = folder / "meter.json", folder / "emulator.log", free_port()
@@ -100,7 +111,8 @@ def main(argv):
     try:
         return emulate(options.image, options.config, options.spec, options.once)
     except (Fault, OSError, ValueError) as error:
-        print(f"emulate: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"emulate: {line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -144,13 +144,20 @@ def last_commit(folder):
 def main(argv):
     from rich.console import Console
 
+    if argv not in ([], ["diff"]):
+        print(f"size: {' '.join(argv)}: only diff can be asked for", file=sys.stderr)
+        return 2
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
         before = None
-        if argv == ["diff"]:
+        if argv:
             with tempfile.TemporaryDirectory(prefix="gridmote-") as folder:
                 before = measured(last_commit(Path(folder) / "head"))
-        show(console, measured(), before)
+        found = measured()
+        if found == before:
+            print("every module has the size that it had in the last commit")
+        else:
+            show(console, found, before)
     except (ValueError, OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
