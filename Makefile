@@ -13,7 +13,7 @@ setup: ## what demo and tests need, into .venv and .deps; no root
 demo: setup ## broker, meter, PDC adapter and a PDC, for a minute, with the broker cut and the meter killed
 	@.venv/bin/gridmote demo
 
-flash: setup ## the application onto a board: BOARD=rp2 or esp32, PORT=/dev/ttyACM0, CONFIG=meter.json or NODE=folder
+flash: setup ## the application onto a board: BOARD=rp2 or esp32, PORT=/dev/ttyACM0, NODE=folder or CONFIG=meter.json
 	@.venv/bin/gridmote flash --board "$(or $(BOARD),rp2)" $(if $(PORT),--port "$(PORT)") \
 		$(if $(CONFIG),--config "$(CONFIG)") $(if $(NODE),--node "$(NODE)") $(FLAGS)
 

@@ -72,6 +72,20 @@ def test_the_folder_of_provision(device, tree, tmp_path, mpy):
     assert files["/node/keys/ca-0badcafe.der"] == b"a certificate" and b"hush" in files["/node/secrets.json"]
 
 
+_NVS = b"""
+class NVS:
+    def __init__(self, name):
+        self.said = []
+    def erase_key(self, name):
+        if "2" in name:
+            raise OSError(-4354)
+        self.said.append(name)
+    def commit(self):
+        with open("/node/erased", "w") as file:
+            file.write(",".join(self.said + ["done"]))
+"""
+
+
 def given(folder, node="765", **more):
     """A configuration file."""
     path = folder / f"{node}.json"
@@ -102,10 +116,11 @@ def test_another_nodes_identity_is_not_replaced_without_a_word(device, tree, tmp
     put_files(device, {"/node/config.json": b'{"id'})
     status, _, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", folder)
     assert status == 1 and "cannot be read" in trouble and "--replace" in trouble
-    put_files(device, {"/node/config.json": given(tmp_path, "one").read_bytes()})
+    put_files(device, {"/node/config.json": given(tmp_path, "one").read_bytes(), "/esp32.py": _NVS})
     status, said, trouble = gridmote_flash(device, tree, "--board", "rp2", "--node", folder, "--replace")
     assert (status, trouble) == (0, "") and "configuration of two: written" in said
     after = files_of(device, mpy)
+    assert after.pop("/node/erased") == b"a0,a1,b0,b1,done"
     assert set(after) == {"/node/config.json", "/node/secrets.json"}
     assert json.loads(after["/node/config.json"])["id"] == "two" and after["/node/secrets.json"].strip() == b"{}"
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gridmote.fault import Fault
+from gridmote.flash.link import Refused
 from gridmote.flash.place import BoardPlace
 from gridmote.provision.folder import FolderPlace
 from gridmote.provision.install import clear_keys, install
@@ -94,6 +95,22 @@ def _no_secrets(config, name):
                         "provision` ask for it")
 
 
+# Where boards/esp32 keeps the last good pair beyond the file system; places as in firmware/lastgood.py.
+_EMPTY_VAULT = """
+try:
+ import esp32
+ nvs = esp32.NVS('gridmote')
+ for name in ('a0', 'a1', 'a2', 'b0', 'b1', 'b2'):
+  try:
+   nvs.erase_key(name)
+  except OSError:
+   pass
+ nvs.commit()
+except ImportError:
+ pass
+"""
+
+
 class Identity:
     """What was given, checked by the node's own schema before any board is touched. Fault.
 
@@ -113,7 +130,7 @@ class Identity:
         else:
             self._config = _object(config) if config else None
             self._secrets = _object(secrets) if secrets else None
-        self._new, self._missing = None, False
+        self._new, self._missing, self._other = None, False, False
         if config:
             _no_secrets(self._config, config)
         if self._config is not None:
@@ -163,6 +180,7 @@ class Identity:
             raise Fault(f"{place} {what}, {self._names[0]} is for {self._config['id']}. Nothing was changed. "
                         "--replace (make: FLAGS=--replace) makes it that node; nothing stays of the keys, "
                         "passwords and last good configuration that it has")
+        self._other = True
         return NodeSet({}, {}, {})
 
     def _key(self, name, has):
@@ -181,6 +199,11 @@ class Identity:
         if self._new is None:
             return ["no configuration on the board yet: it will wait for one (gridmote provision, or --config)"] \
                 if self._missing else []
+        if self._other:
+            try:
+                link.run(_EMPTY_VAULT)
+            except Refused as error:
+                raise Fault(f"{link.place}: the last good configuration stays in its NVS: {error.last}") from error
         place = BoardPlace(link)
         changed = install(place, self._new, keep_good=True, clear=False)
         self._drop_others(place)
