@@ -115,7 +115,9 @@ class Link(SerialTransport):
             time.sleep(0.1)
             self._drain()
             self.serial.write(b"\r\x01")
+            self.serial.timeout = 1  # of the first byte
             heard = self.read_until(1, _BANNER, timeout=3, timeout_overall=6)
+            self.serial.timeout = _SILENCE_S
             if heard.endswith(_BANNER):
                 self._drain()
                 self.serial.write(b"\x01")  # a fresh prompt, however often we had asked
