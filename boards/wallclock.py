@@ -52,6 +52,10 @@ class Clock:
             error_us = self._reach() + abs(self._late) + _UPDATE_US
         self.tq, self.stat = quality(error_us)
 
+    def close(self):
+        """Whether better samples to come will move the time line by no step."""
+        return self._reach() <= _FAR_US
+
     def _reach(self):
         """How far the last sample's time, carried on by ticks, may be off now."""
         return self._error_us + self._passed * _DRIFT_PPM // 1000000 + 1

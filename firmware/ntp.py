@@ -9,7 +9,7 @@ from micropython import const
 
 from timebase.ntp import SIZE, answer, request
 
-_FIRST = const(4)  # answers, before the time is taken over: the one with the least delay counts; or failures
+_FIRST = const(4)  # answers soon after each other, or failures: the one with the least delay counts
 _SHARP_US = const(200000)  # so long an answer is looked for every 2 ms; what it lies about is counted as error
 _MOST_US = const(1500000)
 _BANNED_MS = const(86400000)  # a server that said it does not want to be asked
@@ -88,10 +88,9 @@ class Asker:
             return self.PAUSE_MS
         if self._first:
             self._first -= 1
-            if self._first:
-                return self.PAUSE_MS
-        self._tell(learn)
-        return self._wait_ms
+        if not self._first or self._clock.close():
+            self._tell(learn)
+        return self.PAUSE_MS if self._first else self._wait_ms
 
     def _tell(self, learn):
         self._clock.content = True
