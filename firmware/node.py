@@ -11,7 +11,7 @@ from firmware.modules import forget
 
 _LOOK_MS = const(10000)  # at most, between looks at the clock and at what an EVENT should tell
 _WATCH_MS = const(500)
-_GARBAGE_MOST = const(4096)  # bytes that may wait for the collector
+_GARBAGE_MOST = const(4096)  # bytes that may wait for the collector; a sixteenth where there is much heap
 
 
 class Node:
@@ -103,7 +103,8 @@ class Node:
                 radio and radio.state, link.down, link.outbox.storage, clock.known, status.fallback
             )
             self._guard.look()
-            if self._free() < self._guard.heap - _GARBAGE_MOST:
+            heap = self._guard.heap
+            if self._free() < heap - max(_GARBAGE_MOST, heap >> 4):
                 gc.collect()
             await asyncio.sleep_ms(_WATCH_MS)
 
