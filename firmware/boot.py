@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from binascii import crc32
+from struct import unpack
 
 from micropython import const
 
@@ -72,7 +72,7 @@ def boot(board, feed, app, slot, wanted):
         pass
     stage = _stage(board, crashes, app, slot, wanted)
     _step(board, 2)
-    facts = {"reset": cause, "crashes": crashes, "stage": stage, "config": "", "app": _application(app, slot, feed)}
+    facts = {"reset": cause, "crashes": crashes, "stage": stage, "config": "", "app": _application(app, slot)}
     if hung and 0 < was < len(STEPS):
         facts["during"] = STEPS[was]
     found = Found(facts)
@@ -101,7 +101,7 @@ def _stage(board, crashes, app, slot, wanted):
     if crashes < _SLOT_AT and differs:
         return "good"
     other = "b" if slot == "a" else "a"
-    if slot and slot == wanted and _there(app + "/" + other):
+    if slot and slot == wanted and lastgood.there(app + "/" + other):
         if board.note & _SWITCHED:
             return "slot"
         _switch(board, app, slot, other, crashes)
@@ -135,29 +135,18 @@ def _good_differs(board):
         return True
 
 
-def _there(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False
-
-
-def _application(app, slot, feed):
-    """The slot and the CRC of what is in it; what is part of the image is "frozen"."""
+def _application(app, slot):
+    """The slot and the CRC of its pack, which main.py has checked; what is part of the image is "frozen"."""
     if not slot:
         return "frozen"
-    crc, part = 0, bytearray(1024)
     try:
         with open(app + "/" + slot, "rb") as file:
-            n = file.readinto(part)
-            while n:
-                crc = crc32(memoryview(part)[:n], crc)
-                n = file.readinto(part)
-    except OSError:
+            file.seek(8)
+            n = unpack("<I", file.read(4))[0]
+            file.seek(8 + 12 * n)  # the last of n entries of 12 bytes, behind 12 of the head
+            return "%s:%08x" % (slot, unpack("<I", file.read(4))[0])
+    except (OSError, ValueError):
         return slot
-    feed()
-    return "%s:%08x" % (slot, crc)
 
 
 def _start(found, board, stage, feed):

@@ -56,16 +56,16 @@ def mark(pair):
 
 def mend(folder):
     """What a power cut left of `keep`: both files of the pair are the new ones, or none. Before any `read`."""
-    fresh = [_there("%s/%s.good~" % (folder, name)) for name in _NAMES]
+    fresh = [there("%s/%s.good~" % (folder, name)) for name in _NAMES]
     if fresh[0] and not fresh[1]:  # the new secrets have taken their place already
         os.rename(folder + "/config.good~", folder + "/config.good")
         return
-    for name, there in zip(_NAMES, fresh):
-        if there:
+    for name, is_there in zip(_NAMES, fresh):
+        if is_there:
             os.remove("%s/%s.good~" % (folder, name))
 
 
-def _there(path):
+def there(path):
     try:
         os.stat(path)
         return True

@@ -34,19 +34,9 @@ def build(config, board, log, feed, facts, heap_floor):
     from firmware.meter import Meter
     from firmware.node import Node
     from firmware.timekeeper import Timekeeper
-    from phasor.estimator import Estimator
 
     rectangular = measurement["format"].endswith("rectangular")
-    estimator = Estimator(
-        board.source.fs_hz,
-        measurement["f0_hz"],
-        measurement["rate"],
-        len(board.source.channels),
-        board.source.block_samples,
-        writer.values,
-        rectangular=rectangular,
-        delays_ns=[channel.get("delay_ns", 0) for channel in board.source.channels],
-    )
+    estimator = _estimator(measurement, board.source, writer.values, rectangular)
     feed()
     live_most = max(writer.size, len(config_frame))
     link, status = _link(config, board, outbox, boots, live_most, config_frame, log, facts)
@@ -93,6 +83,21 @@ def build(config, board, log, feed, facts, heap_floor):
         status.radio,
         status.asker,
         board.free_bytes,
+    )
+
+
+def _estimator(measurement, source, values, rectangular):
+    from phasor.estimator import Estimator
+
+    return Estimator(
+        source.fs_hz,
+        measurement["f0_hz"],
+        measurement["rate"],
+        len(source.channels),
+        source.block_samples,
+        values,
+        rectangular=rectangular,
+        delays_ns=[channel.get("delay_ns", 0) for channel in source.channels],
     )
 
 

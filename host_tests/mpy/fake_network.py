@@ -2,6 +2,7 @@
 
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 
+from fake_select import FakeSelect
 from plain_outbox import follow_up, plain_outbox
 
 from firmware import dial as dial_module
@@ -14,30 +15,6 @@ from firmware.session import CLOSED, OPEN, Session
 from mqtt.publish import Publish
 from mqtt.timing import Retry
 from outbox.record import FRAME
-
-
-class FakeSelect:
-    """In place of the module `select`: the unix port's waits a millisecond for what is no file descriptor."""
-
-    POLLERR, POLLHUP, POLLIN, POLLOUT = POLLERR, POLLHUP, POLLIN, POLLOUT
-
-    def poll(self):
-        return FakePoll()
-
-
-class FakePoll:
-    def __init__(self):
-        self._registered = []
-
-    def register(self, sock, events):
-        self._registered.append((sock, events | POLLERR | POLLHUP))
-
-    def unregister(self, sock):
-        self._registered = [entry for entry in self._registered if entry[0] is not sock]
-
-    def ipoll(self, timeout_ms):
-        assert timeout_ms == 0
-        return [(sock, sock.ready() & events) for sock, events in self._registered if sock.ready() & events]
 
 
 class FakeSocket:

@@ -10,12 +10,13 @@ _real_gc = __import__("gc")
 
 import field_net
 import field_time
+from fake_select import FakeSelect
 from field_time import Enough, Fate, world
 
 _real_gc.threshold(
     4 << 20
 )  # else what lives long comes to lie everywhere in the heap, and nothing large fits between
-asyncio = field_time.install(field_net.FakeSelect())
+asyncio = field_time.install(FakeSelect())
 
 import json
 import os

@@ -9,37 +9,6 @@ _BUFFER = 5840  # bytes that a TCP socket of a board takes while nobody reads
 _TRIP_MS = 15
 
 
-class FakeSelect:
-    """In place of the module `select`."""
-
-    POLLERR, POLLHUP, POLLIN, POLLOUT = POLLERR, POLLHUP, POLLIN, POLLOUT
-
-    def poll(self):
-        return FakePoll()
-
-
-class FakePoll:
-    def __init__(self):
-        self._registered = []
-
-    def register(self, sock, events=POLLIN | POLLOUT):
-        self._registered.append((sock, events | POLLERR | POLLHUP))
-
-    def unregister(self, sock):
-        self._registered = [entry for entry in self._registered if entry[0] is not sock]
-
-    def ipoll(self, timeout_ms=0, flags=0):
-        assert timeout_ms == 0, "a poll that waits"
-        found = []
-        for sock, events in self._registered:
-            event = sock.ready() & events
-            if event:
-                found.append((sock, event))
-        return found
-
-    poll = ipoll
-
-
 class Socket:
     """A TCP socket of the node. `broker`: None is nobody there. state: "way", "open", "refused", "closed"."""
 

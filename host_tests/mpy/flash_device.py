@@ -129,3 +129,18 @@ class FlashDevice:
         """Mount as a board's boot script does; OSError if there is no file system to be found."""
         vfs.mount(vfs.VfsLfs2(self, progsize=self.prog_size), path)
         return self
+
+
+def cut(device, n, mode, work):
+    """Do that on the device, mounted at /flash, with the power gone at its n-th operation: what is left, mounted
+    again, and whether it came to its end."""
+    device.cut(n, mode)
+    try:
+        work()
+        through = not device.dead
+    except (PowerCut, OSError):
+        assert device.dead
+        through = False
+    device.cut(-1, mode)
+    vfs.umount("/flash")
+    return FlashDevice(device.prog_size, device.image, device.blocks).mount(), through

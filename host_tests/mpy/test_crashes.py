@@ -3,7 +3,7 @@
 import os
 
 import vfs
-from flash_device import AFTER, BEFORE, MIDDLE, PROG_SIZES, FlashDevice, PowerCut
+from flash_device import AFTER, BEFORE, MIDDLE, PROG_SIZES, FlashDevice, cut
 
 from firmware.crashes import Crashes, trace
 
@@ -26,6 +26,11 @@ def told(crashes):
     found = []
     crashes.tell(lambda number, kind, text: found.append((number, kind, text)))
     return found
+
+
+def record_and_tell():
+    Crashes("/flash/node").record("crash", "y" * 600)
+    told(Crashes("/flash/node"))
 
 
 device = begin("rp2", 0)
@@ -66,17 +71,7 @@ for kind, records in (("rp2", 0), ("rp2", 5), ("esp32", 3)):
         for mode in (BEFORE, MIDDLE, AFTER):
             device = begin(kind, records)
             before = numbers()
-            device.cut(n, mode)
-            try:
-                Crashes("/flash/node").record("crash", "y" * 600)
-                told(Crashes("/flash/node"))
-                through = not device.dead
-            except (PowerCut, OSError):
-                assert device.dead
-                through = False
-            device.cut(-1, mode)
-            vfs.umount("/flash")
-            FlashDevice(device.prog_size, device.image, BLOCKS).mount()
+            _, through = cut(device, n, mode, record_and_tell)
             now = numbers()
             assert now in (before, (before + [records + 1])[-4:]), (kind, n, mode, before, now)
             Crashes("/flash/node").record("crash", "z")

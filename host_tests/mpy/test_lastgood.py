@@ -4,7 +4,7 @@ import json
 import os
 
 import vfs
-from flash_device import AFTER, BEFORE, MIDDLE, PROG_SIZES, FlashDevice, PowerCut
+from flash_device import AFTER, BEFORE, MIDDLE, PROG_SIZES, FlashDevice, PowerCut, cut
 
 from firmware import lastgood
 from firmware.lastgood import GIVEN, GOOD, VAULT
@@ -68,20 +68,6 @@ def begin(kind, before):
         give(before, "good")
     give(NEW, "json")
     return device
-
-
-def cut(device, n, mode, work):
-    """Do that with the power gone at its n-th flash operation: what is left, and whether it came to its end."""
-    device.cut(n, mode)
-    try:
-        work()
-        through = not device.dead
-    except (PowerCut, OSError):
-        assert device.dead
-        through = False
-    device.cut(-1, mode)
-    vfs.umount("/flash")
-    return FlashDevice(device.prog_size, device.image, BLOCKS).mount(), through
 
 
 def keep():

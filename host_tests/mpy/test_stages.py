@@ -1,6 +1,7 @@
 """How a node starts by what went wrong before: `ROOT` is a folder of its own on a flash in RAM."""
 
 import os
+from struct import pack
 
 import vfs
 from flash_device import PROG_SIZES, FlashDevice
@@ -47,7 +48,17 @@ def begin(good=None, slots="ab"):
     if good:
         put(NODE + "/config.good", good)
     for slot in slots:
-        put(APP + "/" + slot, b"pack of " + slot.encode())
+        put(APP + "/" + slot, pack("<4s5I", b"GM1\n", 24, 1, 0, 0, 0x89ABCDEF))
+
+
+def switched(note):
+    """A board that goes from slot a to the other one by that note."""
+    board = Board("restart", note)
+    try:
+        boot(board, lambda: None, APP, "a", "a")
+    except Restarted:
+        return board
+    raise AssertionError("not switched")
 
 
 def live(crashes, causes, slot="a", wanted=None):
@@ -112,12 +123,7 @@ assert found.facts["crashes"] == 4 and found.facts["stage"] == "good" and board.
 for cause in ("restart", "unknown"):
     board = Board(cause, 4)
     assert boot(board, lambda: None, APP, "a", "a").facts["crashes"] == 4
-board = Board("restart", 6)
-try:
-    boot(board, lambda: None, APP, "a", "a")
-    raise AssertionError("not switched")
-except Restarted:
-    pass
+board = switched(6)
 board.reset_cause = "restart"
 assert boot(board, lambda: None, APP, "b", "b").facts["stage"] == "slot" and board.note == 0x2000 | 2 << 8 | 6
 vfs.umount("/flash")
@@ -128,12 +134,7 @@ board = Board("watchdog", 5 << 8 | 1)
 found = boot(board, lambda: None, APP, "b", "b")
 assert found.facts["during"] == "running" and found.facts["crashes"] == 2 and board.note == 2 << 8 | 2
 assert found.facts["app"].startswith("b:") and len(found.facts["app"]) == 10
-board = Board("restart", 3)
-try:
-    boot(board, lambda: None, APP, "a", "a")
-    raise AssertionError("not switched")
-except Restarted:
-    pass
+switched(3)
 assert [entry[1:] for entry in Crashes(NODE).entries()] == [("slot", "b instead of a: 3 crashes in a row", False)]
 with open(APP + "/slot") as file:
     assert file.read() == "b" and "slot~" not in os.listdir(APP)
