@@ -1,0 +1,1 @@
+"""Gossip among nodes: datagrams, peers, relay, queries and seals (docs/gossip-wire.md). No sockets, no clock."""

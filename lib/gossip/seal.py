@@ -1,0 +1,52 @@
+"""HMAC-SHA-256 (RFC 2104) with the key's pads made once: the hop seal, and seals under a node's own key."""
+
+from hashlib import sha256
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.wire import SEAL
+
+_BLOCK = const(64)
+
+
+class Seal:
+    """key: 1 to 64 bytes. `mac(part, ...)` of parts in turn; `close` and `good`: the hop seal, cut to 8 bytes."""
+
+    def __init__(self, key):
+        if not 1 <= len(key) <= _BLOCK:
+            raise ValueError("key: %d bytes, but 1 to 64 are needed" % len(key))
+        key = key + bytes(_BLOCK - len(key))
+        self._inner = bytes([byte ^ 0x36 for byte in key])
+        self._outer = bytes([byte ^ 0x5C for byte in key])
+
+    def mac(self, *parts):
+        """The 32 bytes over all of them."""
+        inner = sha256(self._inner)
+        for part in parts:
+            inner.update(part)
+        outer = sha256(self._outer)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def close(self, buf, n):
+        """Write the seal of buf[:n] behind it; where it ends."""
+        mac = self.mac(memoryview(buf)[:n])
+        for i in range(SEAL):
+            buf[n + i] = mac[i]
+        return n + SEAL
+
+    def good(self, buf, n):
+        """Whether buf[:n] ends with its seal."""
+        n -= SEAL
+        return same(self.mac(memoryview(buf)[:n]), buf, n, SEAL)
+
+
+def same(mac, buf, at, n):
+    """Whether the first n bytes of mac are buf[at:at + n], in a time that does not tell where they differ."""
+    wrong = 0
+    for i in range(n):
+        wrong |= mac[i] ^ buf[at + i]
+    return not wrong

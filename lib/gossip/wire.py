@@ -1,0 +1,150 @@
+"""The bytes of a gossip datagram (docs/gossip-wire.md): a head, a payload, and eight bytes of hop seal."""
+
+from struct import pack_into, unpack_from
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+VERSION = const(1)
+HEAD = const(25)
+SEAL = const(8)
+MOST = const(1232)  # bytes of a datagram: what every IPv6 path carries in one piece
+PAYLOAD_MOST = const(1199)
+F_MAX = const(8)
+R_MAX = const(31)
+NUMBER_MOST = const(0x3FFFFFFF)  # of a node, and of a sequence: small integers on a 32-bit port
+
+DATA, IHAVE, IWANT, DIGEST, ACK, PROBE, MATCH, REPLY, ASK, NEED = range(1, 11)  # kinds
+IED, METER, SSC, IS = 1, 2, 4, 8  # roles; a set of them is a sum
+HAN, FAN, WAN = 1, 2, 4  # scopes; a set of them is a sum
+EAGER, LAZY, PULL, PUSH_PULL = range(4)  # variants
+TARIFF, KEY, COMMAND, REVOKE = 1, 2, 3, 4  # types of DATA with an origin seal
+ORDER, NOTICE, TEXT, QUERY = 8, 9, 10, 11  # types without
+TAKEN, HAD, REFUSED = range(3)  # what an ACK says
+
+# What became of a datagram. CHECKING counts those whose signature is being verified, until that is known.
+REASONS = (  # split() gives their names
+    "ok checking short long version kind field length own seal stale rate stranger duplicate expired origin old"
+    " window busy budget signature reuse storage unasked type"
+)
+OK, CHECKING, SHORT, LONG, BAD_VERSION, BAD_KIND, FIELD, LENGTH, OWN, BAD_SEAL, STALE, RATE = range(12)
+STRANGER, DUPLICATE, EXPIRED, ORIGIN, OLD, WINDOW, BUSY, BUDGET, SIGNATURE, REUSE, STORAGE = range(12, 23)
+UNASKED, TYPE = 23, 24
+REASON_COUNT = 25
+
+# By kind: least size of the payload, most, and what it must leave when what comes first is taken away and the rest
+# is divided by the second number.
+_SIZES = (
+    None,
+    (2, PAYLOAD_MOST, 0, 1),
+    (8, 256, 0, 8),
+    (8, 256, 0, 8),
+    (1, 65, 1, 8),
+    (10, 10, 0, 1),
+    (5, 325, 5, 8),
+    (5, 325, 5, 8),
+    (8, 72, 0, 1),
+    (10, 10, 0, 1),
+    (18, 18, 0, 1),
+)
+_ROLE_OK = const(0x0116)  # a bit for each role: 1, 2, 4, 8
+
+
+class Message:
+    """A datagram taken apart; one is used again and again.
+
+    kind; role of the sender; reach, variant, tcp, ack; r, f (clamped); origin, seq; sender, boot (its), to (the
+    boot of ours that it knows, 0: none); lifetime_s; buf, size: the payload is buf[HEAD:HEAD + size].
+    """
+
+    def __init__(self):
+        self.kind = self.role = self.reach = self.variant = self.r = self.f = 0
+        self.tcp = self.ack = False
+        self.origin = self.seq = self.sender = self.boot = self.to = self.lifetime_s = self.size = 0
+        self.buf = b""
+
+
+def decode(buf, n, message):
+    """Take buf[:n] apart into `message`: OK, or why it is none. Never raises. The seal is not looked at."""
+    if n < HEAD + SEAL:
+        return SHORT
+    if n > MOST:
+        return LONG
+    version, kind, flags, r, f, origin, seq, sender, boot, to, lifetime_s, size = unpack_from(
+        ">BBBBBIIIHHHH", buf, 0
+    )
+    role = kind >> 4
+    kind &= 15
+    if version != VERSION:
+        return BAD_VERSION
+    if not 1 <= kind <= NEED:
+        return BAD_KIND
+    if flags & 0x80 or not flags & 7 or not _ROLE_OK >> role & 1:
+        return FIELD
+    if not 0 < sender <= NUMBER_MOST or origin > NUMBER_MOST or seq > NUMBER_MOST or not boot:
+        return FIELD
+    if (kind in (DATA, ACK, REPLY) and not (origin and seq)) or (not to and kind != PROBE):
+        return FIELD
+    if size != n - HEAD - SEAL:
+        return LENGTH
+    least, most, first, step = _SIZES[kind]
+    if not least <= size <= most or (size - first) % step:
+        return LENGTH
+    if kind in (PROBE, MATCH):
+        k = buf[HEAD + 4]
+        if k > 8 or size < 5 + 8 * k or (size - 5 - 8 * k) & 15:
+            return LENGTH
+    message.kind, message.role = kind, role
+    message.reach, message.variant = flags & 7, flags >> 3 & 3
+    message.tcp, message.ack = bool(flags & 0x20), bool(flags & 0x40)
+    message.r, message.f = min(r, R_MAX), min(f, F_MAX)
+    message.origin, message.seq, message.sender = origin, seq, sender
+    message.boot, message.to, message.lifetime_s = boot, to, lifetime_s
+    message.buf, message.size = buf, size
+    return OK
+
+
+def put_head(buf, kind, role, flags, r, f, origin, seq, sender, boot, to, lifetime_s, size):
+    """Write the head at the start of buf. flags: `reach | variant << 3`, 0x20: over TCP, 0x40: an ACK is wanted."""
+    pack_into(
+        ">BBBBBIIIHHHH",
+        buf,
+        0,
+        VERSION,
+        role << 4 | kind,
+        flags,
+        r,
+        f,
+        origin,
+        seq,
+        sender,
+        boot,
+        to,
+        lifetime_s,
+        size,
+    )
+
+
+def pairs(buf, at, count):
+    """[(origin, sequence)] of `count` pairs from `at` on."""
+    return [unpack_from(">II", buf, at + 8 * i) for i in range(count)]
+
+
+def put_pairs(buf, at, found):
+    """Write pairs; where they end."""
+    for origin, seq in found:
+        pack_into(">II", buf, at, origin, seq)
+        at += 8
+    return at
+
+
+def link_scope(a, b):
+    """The scope of a link between two roles; 0: there is none. Scopes are crossed at meter and SSC only."""
+    both = a | b
+    if both & IED:
+        return 0 if both & (SSC | IS) else HAN
+    if both & IS:
+        return 0 if both & METER else WAN
+    return WAN if both == SSC else FAN
