@@ -1,0 +1,1 @@
+"""Tariffs and what appliances make of them (docs/tariff-table.md). No clock, no I/O; times are SOC."""
