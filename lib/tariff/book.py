@@ -1,0 +1,214 @@
+"""Which tariff applies: the tables a node holds, each valid for its time, kept through reboots."""
+
+from array import array
+from binascii import crc32
+from struct import pack, unpack_from
+
+from tariff.table import NO_LIMIT, QUARTER, decode
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+_TABLES = const(4)  # held at once: today's, tomorrow's, and an alert or two
+_QUARTERS = const(384)  # four days: most that `prices` gives
+_UNKNOWN = const(-0x40000000)  # no price is so low
+EMERGENCY, LIMIT, PRICE = range(3)  # what a table may say
+
+
+class _Held:
+    """A table that is held: valid from `since` until before `until`, in file `place`; `blob` until it is there."""
+
+    def __init__(self, table, since, until, place, blob):
+        self.table = table
+        self.since = since
+        self.until = until
+        self.place = place
+        self.blob = blob
+
+    def span(self, what):
+        """(from, until) where it says `what`; until is not later than from if nowhere."""
+        table = self.table
+        window = (table.emergency, table.limit, (0, table.start, table.end))[what]
+        return (max(self.since, window[1]), min(self.until, window[2])) if window else (0, 0)
+
+    def value(self, what, soc):
+        """The level, the W or the price at a SOC within its span."""
+        table = self.table
+        return table.price_at(soc) if what == PRICE else (table.limit if what else table.emergency)[0]
+
+
+def _rank(held):
+    return held.table.priority, -held.table.number
+
+
+class Book:
+    """At most four tables. At any time, the first one that says something counts, of those valid then, by priority
+    (least first), then number (greatest first); else the default price (or None), level 0 and no limit (None).
+
+    shelf: get(name) -> bytes or None, put(name, data) whole or not at all, raises OSError. currency: the only one
+    that is taken; "": any, and amounts in several are not told apart. damaged: tables on the shelf that were
+    dropped for damage (or their currency). dirty: a table is not on the shelf yet; `save` tries again.
+    """
+
+    def __init__(self, shelf, default=None, currency=""):
+        self._shelf = shelf
+        self.default = default
+        self._currency = currency
+        self.damaged = 0
+        self.dirty = False
+        self._held = []  # in the order of _rank
+        for place in range(_TABLES):
+            blob = shelf.get("tariff%d" % place)
+            if blob and not self._restore(blob, place):
+                self.damaged += 1
+
+    def _restore(self, blob, place):
+        n = len(blob) - 12
+        if n < 0 or unpack_from(">I", blob, n + 8)[0] != crc32(blob[:-4]):
+            return False
+        table = decode(blob, 8, n)
+        if isinstance(table, str) or self.holds(table.number) or self._foreign(table):
+            return False
+        since, until = unpack_from(">II", blob, 0)
+        self._keep(_Held(table, since, until, place, None))
+        return True
+
+    def _foreign(self, table):
+        return self._currency and table.currency != self._currency
+
+    def _keep(self, held):
+        self._held.append(held)
+        self._held.sort(key=_rank)
+
+    def add(self, buf, off, n, since, until, now=None):
+        """Take the table in buf[off:off + n], valid from since until before `until`; now: SOC, None if not known.
+
+        "": taken, and on the shelf unless `dirty`. "held": there is one of that number already. Else why not: what
+        `decode` says, "expired", "currency", "full" (of four that are needed, it would be the last in order).
+        """
+        table = decode(buf, off, n)
+        if isinstance(table, str):
+            return table
+        if since >= until or now is not None and until <= now:
+            return "expired"
+        if self.holds(table.number):
+            return "held"
+        if self._foreign(table):
+            return "currency"
+        blob = pack(">II", since, until) + bytes(buf[off : off + n])
+        new = _Held(table, since, until, 0, blob + pack(">I", crc32(blob)))
+        if len(self._held) == _TABLES:
+            out = self._worst(new, now or 0)
+            if out is new:
+                return "full"
+            self._held.remove(out)
+        taken = [held.place for held in self._held]
+        while new.place in taken:
+            new.place += 1
+        self._keep(new)
+        self.save()
+        return ""
+
+    def _worst(self, new, now):
+        """Which table to let go: the last of which nothing is to come, or nothing that counts; else the last."""
+        order = sorted(self._held + [new], key=_rank)
+        for i in range(_TABLES, -1, -1):
+            old = order[i]
+            if not any(self._needed(old, what, order[:i], now) for what in (EMERGENCY, LIMIT, PRICE)):
+                return old
+        return order[-1]
+
+    def _needed(self, old, what, before, now):
+        since, until = old.span(what)
+        since = max(since, now)
+        for held in before:
+            span = held.span(what)
+            if span[0] <= since and until <= span[1]:
+                return False
+        return since < until
+
+    def save(self):
+        """Put on the shelf what is not there yet; `dirty` tells whether something is still not."""
+        self.dirty = False
+        for held in self._held:
+            if held.blob:
+                try:
+                    self._shelf.put("tariff%d" % held.place, held.blob)
+                    held.blob = None
+                except OSError:
+                    self.dirty = True
+
+    def holds(self, number):
+        """Whether the table of a number is held."""
+        return any(held.table.number == number for held in self._held)
+
+    def _first(self, what, soc):
+        for held in self._held:
+            since, until = held.span(what)
+            if since <= soc < until:
+                return held
+        return None
+
+    def _at(self, what, soc, default):
+        held = self._first(what, soc)
+        return held.value(what, soc) if held else default
+
+    def current(self, now=None):
+        """(table, price, level, limit): the Table to show, and what to act on: price, emergency level, W or None.
+
+        now: SOC. A node that does not know it (None) shows the first table in order, and acts as without any.
+        """
+        if now is None:
+            return self._held[0].table if self._held else None, self.default, 0, None
+        held = self._first(PRICE, now)
+        limit = self._at(LIMIT, now, NO_LIMIT)
+        return (
+            held.table if held else None,
+            held.value(PRICE, now) if held else self.default,
+            self._at(EMERGENCY, now, 0),
+            None if limit == NO_LIMIT else limit,
+        )
+
+    def prices(self, now, until):
+        """(first, prices): SOC of the quarter of an hour of `now`, and an array: the price now, then at the start
+        of each following quarter before `until`, four days at most.
+
+        Where no table says one it is the default, without a default the mean of those that are known, of none 0.
+        """
+        first = now // QUARTER * QUARTER
+        count = min(max(-((first - until) // QUARTER), 1), _QUARTERS)
+        found = array("i", [_UNKNOWN] * count)
+        for k in range(len(self._held) - 1, -1, -1):
+            since, until = self._held[k].span(PRICE)
+            table = self._held[k].table
+            prices, step_s, ahead_s = table.prices, table.step_s, first - table.start
+            for i in range(max(-((first - since) // QUARTER), 0), min(-((first - until) // QUARTER), count)):
+                found[i] = prices[(ahead_s + i * QUARTER) // step_s]
+        found[0] = self._at(PRICE, now, _UNKNOWN)
+        fill = self.default
+        if fill is None:
+            known = [price for price in found if price != _UNKNOWN]
+            fill = sum(known) // len(known) if known else 0
+        for i in range(count):
+            if found[i] == _UNKNOWN:
+                found[i] = fill
+        return first, found
+
+    def windows(self, what, now, until):
+        """[(from, until, value), ...] in order between now and until: EMERGENCY: where the level is not 0, LIMIT:
+        where there is a limit (W)."""
+        nothing = NO_LIMIT if what == LIMIT else 0
+        edges = {now, max(now, until)}
+        for held in self._held:
+            for edge in held.span(what):
+                if now < edge < until:
+                    edges.add(edge)
+        edges = sorted(edges)
+        found = []
+        for i in range(len(edges) - 1):
+            value = self._at(what, edges[i], nothing)
+            if value != nothing:
+                found.append((edges[i], edges[i + 1], value))
+        return found
