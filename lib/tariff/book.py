@@ -83,7 +83,8 @@ class Book:
         self._held.sort(key=_rank)
 
     def add(self, buf, off, n, since, until, now=None):
-        """Take the table in buf[off:off + n], valid from since until before `until`; now: SOC, None if not known.
+        """Take the table in buf[off:off + n], valid from since until before `until`. now: SOC; if that is not
+        known a time that has passed for sure, or None.
 
         "": taken, and on the shelf unless `dirty`. "held": there is one of that number already. Else why not: what
         `decode` says, "expired", "currency", "full" (of four that are needed, it would be the last in order).
