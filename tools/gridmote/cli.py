@@ -1,4 +1,7 @@
-"""The `gridmote` command: its table of commands. A command's module is imported when it is called."""
+"""The `gridmote` command: its table of commands. A command's module is imported when it is called.
+
+Its function of the same name is the command; where that is a Typer of its own, the commands in it come below.
+"""
 
 from importlib import import_module
 
@@ -10,6 +13,7 @@ COMMANDS = {  # name, which is that of the module and of its function: what `gri
     "node": "Run one node on this computer, from a configuration.",
     "provision": "Make the identity of a node, or of a fleet: configuration, keys, certificate.",
     "flash": "Put the application onto a board (Pico W, ESP32) and see its first frame acknowledged.",
+    "tariff": "Check prices of electricity, and sign them as tariffs for the nodes.",
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
     "gaps": "What is missing in an archive: from when to when, how much, and why.",
     "export": "The frames of an archive as CSV.",
@@ -25,16 +29,24 @@ def _paragraphs(text):
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
+def _made(name, function):
+    """The click command, or group of them, of what the module has."""
+    alone = function
+    if not isinstance(function, typer.Typer):
+        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone.command(name)(function)
+    for each in alone.registered_commands:
+        each.help = _paragraphs(each.callback.__doc__)
+    return typer.main.get_command(alone) if alone is not function else typer.main.get_group(alone)
+
+
 class _Lazy(TyperGroup):
     """Lists its commands by their one line; the one that is called is loaded."""
 
     def resolve_command(self, ctx, args):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            function = getattr(import_module(f"gridmote.commands.{name}"), name)
-            alone.command(name, help=_paragraphs(function.__doc__))(function)
-            command = typer.main.get_command(alone)
+            command = _made(name, getattr(import_module(f"gridmote.commands.{name}"), name))
         return name, command, rest
 
 
