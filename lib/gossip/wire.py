@@ -15,6 +15,7 @@ PAYLOAD_MOST = const(1199)
 F_MAX = const(8)
 R_MAX = const(31)
 NUMBER_MOST = const(0x3FFFFFFF)  # of a node, and of a sequence: small integers on a 32-bit port
+SIGNERS = const(15)  # origins 1 to 15 are the utility's: only they sign
 
 DATA, IHAVE, IWANT, DIGEST, ACK, PROBE, MATCH, REPLY, ASK, NEED = range(1, 11)  # kinds
 IED, METER, SSC, IS = 1, 2, 4, 8  # roles; a set of them is a sum
@@ -138,6 +139,12 @@ def put_pairs(buf, at, found):
         pack_into(">II", buf, at, origin, seq)
         at += 8
     return at
+
+
+def diff(a, b):
+    """Milliseconds from b to a, of ticks that wrap at 2**30."""
+    passed = a - b & 0x3FFFFFFF
+    return passed if passed < 0x20000000 else passed - 0x3FFFFFFF - 1
 
 
 def link_scope(a, b):
