@@ -1,0 +1,242 @@
+"""Which signed messages are believed: keys, what must not come twice, and the time that they prove.
+
+A message of a signed type (docs/gossip-wire.md) is worth a verification if check() has nothing against it; begin()
+and step() verify; accept() writes down that it came, and then says OK. Nothing may be acted on or relayed before.
+"""
+
+from struct import pack_into, unpack_from
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.lms import Verifier, length
+from gossip.seal import same
+from gossip.wire import FIELD, LENGTH, OK, OLD, ORIGIN, REUSE, SIGNATURE, STORAGE, TYPE, WINDOW
+
+_NAME = "trust"
+_VERSION = const(1)
+_KEY, _REVOKE = const(2), const(4)
+_ORIGINS = const(15)  # numbers 1 to 15 are the utility's
+_LEAVES = const(16)  # windows: 0 leaves of the recovery key, 1.. sequences, 16 and 17 leaves of the live keys,
+_ORDERS = const(17)  # 18.. sequences of orders
+_WINDOWS = const(264)  # bytes of 33
+_KEYS = const(278)  # where they begin in the state
+_SIZE = const(392)
+_AHEAD_S = const(32 * 86400)
+_MAC = const(16)
+
+
+def _known(windows, slot, number):
+    """Whether the number (from 1 on) came already, or is older than the 32 that its window tells of."""
+    high, bits = unpack_from(">II", windows, 8 * slot)
+    back = high - number
+    return back >= 0 and (back > 31 or bits >> back & 1 == 1)
+
+
+def _mark(windows, slot, number):
+    high, bits = unpack_from(">II", windows, 8 * slot)
+    ahead = number - high
+    if ahead > 0:
+        high, bits = number, (bits << min(ahead, 32) | 1) & 0xFFFFFFFF
+    else:
+        bits |= 1 << -ahead
+    pack_into(">II", windows, 8 * slot, high, bits)
+
+
+def _tag(key):
+    return (bytes(4) + key)[-4:]
+
+
+class Trust:
+    """tariff_key, recovery_key: public LMS keys (RFC 8554, 5.3) or b"". seal: Seal of the node's own key, or None.
+    shelf: get(name) -> bytes or None, put(name, data): whole or not at all, OSError. now(): SOC, 0: not known.
+    alarm(origin, epoch, leaf): a one-time key signed two messages; counted in `reuses`.
+
+    Keys: the first byte of a key's I is its epoch, 1 to 255; 0 stands for the recovery key. Two are live, at first
+    only tariff_key. KEY, signed by the newest, brings the one of the next epoch, and the older one goes; signed by
+    the recovery key it replaces all. REVOKE, by the recovery key alone, ends all epochs below the one it names.
+
+    Not twice: by origin a high-water mark of sequence numbers and 32 bits below it, which never expires, and the
+    same of one-time keys (leaves) by key. The recovery key's messages go by its leaves alone, so that who stole a
+    tariff key, and used up the sequence numbers of an origin, cannot keep the recovery out: the utility signs on as
+    another origin. All of it is on the shelf before accept() says OK.
+
+    Time: `floor` (SOC) is proven to have passed: the newest accepted valid_from, or the time known when it came if
+    that was less. A validity that has ended, by the clock or without one by `floor`, is refused, and one that
+    begins more than 32 days after the time that is known: no price is fixed so early, and it would be kept so long.
+    """
+
+    def __init__(self, tariff_key, recovery_key, seal, shelf, now, alarm=None):
+        self._recovery, self._seal, self._shelf, self._now, self._alarm = recovery_key, seal, shelf, now, alarm
+        self._tags = _tag(tariff_key) + _tag(recovery_key)
+        self._verifier = Verifier()
+        self._good = None  # None: not known yet, True, False
+        self._last = [b""] * 8  # epoch, leaf and randomizer of what was accepted last, by leaf
+        self.reuses = 0
+        self.floor = self._least = 0
+        self._keys = [b"", tariff_key]  # the older, the newer
+        self._windows = bytearray(_WINDOWS)
+        data = shelf.get(_NAME)
+        if data and len(data) == _SIZE and data[0] == _VERSION:
+            self._load(data, tariff_key)
+
+    def _load(self, data, tariff_key):
+        """What it knew, less what belongs to keys that the configuration has replaced."""
+        self._least = data[1]
+        self.floor = unpack_from(">I", data, 2)[0]
+        self._windows[:] = data[14 : 14 + _WINDOWS]
+        keys = [bytes(data[at + 1 : at + 1 + data[at]]) for at in (_KEYS, _KEYS + 57)]
+        if data[6:10] == self._tags[:4] or tariff_key and tariff_key in keys:
+            self._keys = keys
+        else:
+            self._least = 0
+            self._windows[8 * _LEAVES : 8 * _LEAVES + 16] = bytes(16)
+        if data[10:14] != self._tags[4:]:
+            self._windows[:8] = bytes(8)
+
+    def check(self, payload, reach, origin, seq, lifetime_s):
+        """What is against the message, as far as that is cheap to say; OK: it is worth a verification."""
+        n = len(payload)
+        if n < 12:
+            return LENGTH
+        kind, epoch, since, until, size = unpack_from(">BBIIH", payload, 0)
+        if not 1 <= kind <= _REVOKE:
+            return TYPE
+        if not 1 <= origin <= _ORIGINS:
+            return ORIGIN
+        key, slot = self._key(kind, epoch)
+        if not key:
+            return SIGNATURE
+        at = 12 + size
+        if n != at + length(key):
+            return LENGTH
+        tag = bytes(payload[1:2]) + bytes(payload[at : at + 12])
+        leaf = unpack_from(">I", tag, 1)[0]
+        if self._came(slot, origin, seq, tag, leaf) == OLD:
+            return OLD
+        self._job = (payload, at, kind, key, slot, origin, seq, since, tag, leaf)
+        return OK if self._valid(since, until, self.floor if slot else 0) else WINDOW
+
+    def _key(self, kind, epoch):
+        """(public key, its window), or (b"", 0)."""
+        if not epoch:
+            return self._recovery if kind in (_KEY, _REVOKE) else b"", 0
+        for i in (0, 1):
+            key = self._keys[i]
+            if key and key[8] == epoch and kind != _REVOKE:
+                return key, _LEAVES + i
+        return b"", 0
+
+    def _came(self, slot, origin, seq, tag, leaf):
+        """OK: never; OLD: it came already, or what came was later. REUSE: another one came that was signed with the
+        same leaf (if this one is signed well)."""
+        used = _known(self._windows, slot, leaf + 1)
+        last = self._last[leaf & 7]
+        if used and last[:5] == tag[:5] and last != tag:
+            return REUSE
+        if _known(self._windows, origin, seq) if slot else used:
+            return OLD
+        return REUSE if used else OK
+
+    def _valid(self, since, until, floor):
+        now = self._now()
+        return since < until and until > (now or floor) and not (now and since > now + _AHEAD_S)
+
+    def begin(self, payload, reach, origin, seq, lifetime_s):
+        """check(), and if that is OK begin to verify: the payload (a memoryview) stays as it is until the end."""
+        self._good = False
+        reason = self.check(payload, reach, origin, seq, lifetime_s)
+        if reason:
+            return reason
+        self._begun = self._job
+        head = bytearray(20)
+        head[:9] = b"gridmote1"
+        pack_into(">BIIH", head, 9, reach, origin, seq, lifetime_s)
+        at = self._begun[1]
+        return OK if self._verifier.begin(self._begun[3], payload[at:], head, payload[:at]) else SIGNATURE
+
+    def step(self, hashes):
+        """Go on for at most so many hashes. None: there is more to do; else whether the signature is good."""
+        self._good = self._verifier.step(hashes)
+        return self._good
+
+    def accept(self):
+        """Write down that the message came whose signature is good. OK: it may be acted on and relayed."""
+        if not self._good:
+            return SIGNATURE
+        self._good = False
+        payload, at, kind, key, slot, origin, seq, since, tag, leaf = self._begun
+        reason = self._came(slot, origin, seq, tag, leaf)
+        if reason:
+            if reason == REUSE:
+                self.reuses += 1
+                if self._alarm:
+                    self._alarm(origin, tag[0], leaf)
+            return reason
+        windows, keys, least, now = bytearray(self._windows), self._keys, self._least, self._now()
+        floor = max(self.floor, min(since, now) if now else since)
+        _mark(windows, slot, leaf + 1)
+        if slot:
+            _mark(windows, origin, seq)
+        body = bytes(payload[12:at])
+        if kind == _REVOKE:
+            if len(body) != 1:
+                return FIELD
+            least = max(least, body[0])
+            keys = [k if k and k[8] >= least else b"" for k in keys]
+        elif kind == _KEY and (not length(body) or body not in keys):
+            end = 8 * _ORDERS + 8
+            if not length(body) or not body[8] or body[8] < least:
+                return FIELD
+            if not slot:
+                keys, floor = [b"", body], since
+            elif slot == _LEAVES + 1 and body[8] == tag[0] + 1:
+                keys = [key, body]
+                windows[end - 16 : end - 8] = windows[end - 8 : end]
+            else:
+                return FIELD
+            windows[end - 8 : end] = bytes(8)
+        if not self._save(windows, keys, least, floor):
+            return STORAGE
+        self._last[leaf & 7] = tag
+        return OK
+
+    def order(self, payload, origin, seq):
+        """A command to this node alone (type ORDER), sealed under its own key. OK: it is written down, obey."""
+        n = len(payload) - _MAC
+        if n < 13:
+            return LENGTH
+        since, until = unpack_from(">II", payload, 5)
+        if not (self._seal and 1 <= origin <= _ORIGINS):
+            return ORIGIN
+        if _known(self._windows, _ORDERS + origin, seq):
+            return OLD
+        if not self._valid(since, until, self.floor):
+            return WINDOW
+        head = bytearray(8)
+        pack_into(">II", head, 0, origin, seq)
+        if not same(self._seal.mac(b"gridmote2", head, payload[:n]), payload, n, _MAC):
+            return SIGNATURE
+        windows = bytearray(self._windows)
+        _mark(windows, _ORDERS + origin, seq)
+        return OK if self._save(windows, self._keys, self._least, self.floor) else STORAGE
+
+    def _save(self, windows, keys, least, floor):
+        """Whether this is on the shelf, and holds from now on."""
+        data = bytearray(_SIZE)
+        pack_into(">BBI", data, 0, _VERSION, least, floor)
+        data[6:14] = self._tags
+        data[14 : 14 + _WINDOWS] = windows
+        at = _KEYS
+        for key in keys:
+            data[at] = len(key)
+            data[at + 1 : at + 1 + len(key)] = key
+            at += 57
+        try:
+            self._shelf.put(_NAME, data)
+        except OSError:
+            return False
+        self._windows, self._keys, self._least, self.floor = windows, keys, least, floor
+        return True
