@@ -2,14 +2,15 @@
 
 
 def thresholds(prices, loss_percent=15):
-    """(low, high): charge at low and below, discharge at high and above: the quartiles of the prices ahead.
+    """(low, high): charge at low and below, discharge at high and above: a quarter of the prices ahead each.
 
     (None, None) if there are no prices, or if a Wh bought at low and sold at high does not pay for the loss.
     """
     order = sorted(prices)
     if not order:
         return None, None
-    low, high = order[len(order) // 4], order[-1 - len(order) // 4]
+    quarter = (len(order) - 1) // 4
+    low, high = order[quarter], order[-1 - quarter]
     return (low, high) if high * (100 - loss_percent) > low * 100 else (None, None)
 
 
