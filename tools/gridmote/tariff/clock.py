@@ -1,7 +1,7 @@
 """Times of a file: ISO 8601, or the clocks of a time zone, which skip an hour a year and have one twice."""
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridmote.fault import Fault
@@ -156,13 +156,21 @@ def _leading(ways):
     return count if rising else 0
 
 
-def today(zone):
-    return datetime.now(zone.info).date()
 
-
-def as_date(text):
-    """`2026-03-29` -> date; Fault."""
+def moment(text, zone, now):
+    """POSIX seconds of `now`, `+90min`, `+2h`, `+1d`, or a time as in a file, by the clocks of `zone`; Fault."""
+    text = text.strip()
+    if text == "now":
+        return now
+    ahead = re.fullmatch(r"\+([0-9]{1,6})(min|h|d)", text, re.ASCII)
+    if ahead:
+        return now + int(ahead[1]) * {"min": 60, "h": 3600, "d": 86400}[ahead[2]]
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Fault(f"date {text!r}: expected something like 2026-03-29") from None
+        given = parsed(text)
+        found = zone.options(given)
+    except ValueError as error:
+        raise Fault(f"{error}; or now, +90min, +2h") from None
+    if len(found) > 1:
+        both = " or ".join(zone.at(seconds).isoformat(timespec="minutes") for seconds in found)
+        raise Fault(f"time {text!r} comes twice in {zone.name}: {both}?")
+    return found[0]
