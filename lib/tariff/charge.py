@@ -16,7 +16,8 @@ def plan(first, prices, now, energy_wh, depart, most_w, least_w=0, limits=()):
     ahead_s = now - first
     edges = {0, max(end_s, 0)}
     for i in range(1, len(prices)):
-        edges.add(i * QUARTER - ahead_s)
+        if prices[i] != prices[i - 1]:
+            edges.add(i * QUARTER - ahead_s)
     for since, until, _ in limits:
         edges.add(since - now)
         edges.add(until - now)

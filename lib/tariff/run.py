@@ -13,7 +13,10 @@ def plan(first, prices, now, duration_s, finish_by, power_w=0, limits=(), starte
     """
     if started is not None:
         return started, started + duration_s <= finish_by
-    blocks = [(since, until) for since, until, most_w in limits if most_w < power_w]
+    # from here on in seconds from `first`, which are small integers
+    now -= first
+    last = finish_by - duration_s - first
+    blocks = [(since - first, until - first) for since, until, most_w in limits if most_w < power_w]
 
     def free(start):
         return not any(start < until and since < start + duration_s for since, until in blocks)
@@ -22,24 +25,25 @@ def plan(first, prices, now, duration_s, finish_by, power_w=0, limits=(), starte
     for price in prices:
         sums.append(sums[-1] + price * QUARTER)
 
-    def paid(soc):
-        """What a watt from `first` on costs up to a SOC."""
-        after_s = soc - first
-        i = min(after_s // QUARTER, len(prices) - 1)
-        return sums[i] + (after_s - i * QUARTER) * prices[i] if i >= 0 else 0
+    def paid(at):
+        """What a watt costs up to a second."""
+        i = min(at // QUARTER, len(prices) - 1)
+        return sums[i] + (at - i * QUARTER) * prices[i] if i >= 0 else 0
 
-    # the cost is straight between these, and the limits' gaps begin and end at some
-    edges = [now, finish_by - duration_s]
+    # the cost is straight between these and where a price begins or ends, and so do the limits' gaps
+    edges = [now, last]
     for since, until in blocks:
         edges.append(until)
         edges.append(since - duration_s)
-    best = None
-    for i in range(-len(edges), 2 * len(prices) + 2):
-        start = edges[i] if i < 0 else first + (i >> 1) * QUARTER - (i & 1) * duration_s
-        if now <= start <= finish_by - duration_s and free(start):
-            cost = paid(start + duration_s) - paid(start), start
-            if best is None or cost < best:
-                best = cost
-    if best:
-        return best[1], True
-    return min([start for start in edges if start >= now and free(start)]), False
+    best = least = None
+    for i in range(-len(edges), max(2 * len(prices) - 2, 0)):
+        start = edges[i] if i < 0 else (i // 2 + 1) * QUARTER - (i & 1) * duration_s
+        if i >= 0 and prices[i // 2] == prices[i // 2 + 1]:
+            continue
+        if now <= start <= last and (not blocks or free(start)):
+            cost = paid(start + duration_s) - paid(start)
+            if best is None or cost < least or cost == least and start < best:
+                best, least = start, cost
+    if best is not None:
+        return first + best, True
+    return first + min([start for start in edges if start >= now and free(start)]), False
