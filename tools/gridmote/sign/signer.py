@@ -1,0 +1,179 @@
+"""Signs what all nodes may act on: tariffs, commands to all, and the next key.
+
+    fleet-keys/tariff/         state (gridmote/sign/ledger.py), and for each live key a folder named by its epoch
+    fleet-keys/tariff.pub      hexadecimal: the public key that nodes are provisioned with
+    fleet-keys/recovery.pub    the same of the recovery key, whose folder is kept elsewhere, offline
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from gossip.wire import KEY, NUMBER_MOST, REVOKE
+from gridmote.fault import Fault
+from gridmote.provision.folder import settle
+from gridmote.sign import key as keys
+from gridmote.sign import store
+from gridmote.sign.ledger import Ledger, guess, locked
+from gridmote.sign.message import check, seal
+
+HEIGHT = 10  # 1,024 signatures: three weeks of half-hourly tariffs
+_ANNOUNCE_DAYS = 90  # how long a node that was off may still learn of the next key
+_EVERYWHERE = 7
+_LAST_EPOCH = 255
+_APART = 1 << 20  # sequence numbers left out where it is not known which were used
+_MONTH_S = 2592000
+
+
+class Signer:
+    """The tariff key in the folder `fleet` of the fleet's keys.
+
+    watch: what makes a key goes through it, such as key.watch_on(console). now(): SOC. Fault for everything that
+    keeps it from signing safely.
+
+    At 80 % of a key the next one is made, and announced by a message KEY, again after each 1/60 of a key's
+    signatures; at 95 % the next one signs, and what is left of the old one announces it to nodes that were off.
+    """
+
+    def __init__(self, fleet, watch=keys.watch_nothing, now=time.time):
+        self._fleet = Path(fleet)
+        self.folder = self._fleet / "tariff"
+        self._ledger = Ledger(self.folder)
+        self._watch, self._now = watch, now
+        self._loaded = {}
+
+    def exists(self):
+        return self.folder.exists()
+
+    def create(self, height=HEIGHT):
+        """The first key of a fleet; takes seconds. Fault if there is one."""
+        with self._alone():
+            if self.exists():
+                raise Fault(f"{self.folder}: has a tariff key already")
+            self._create(height, 1, 0)
+
+    def replace(self, height=HEIGHT, epoch=None):
+        """A new tariff key in place of one that is lost, stolen, copied or restored -> its public key, for the KEY
+        message of the recovery key (Recovery.sign). The old folder is kept beside it, and signs no more.
+
+        epoch: not below what was revoked; else two above the last. Sequence numbers go on well above the last that
+        is known; if a thief has used up those of an origin, sign as another origin.
+        """
+        with self._alone():
+            epochs = [int(one.name) for one in self.folder.glob("*") if one.name.isdigit()]
+            epoch = epoch or max(epochs, default=0) + 2  # a thief may have made the next one
+            if not 1 <= epoch <= _LAST_EPOCH:
+                raise Fault(f"epoch {epoch}: there are 1 to {_LAST_EPOCH}; beyond, nodes are provisioned anew")
+            known = guess(self.folder).get("seq", {}).values()
+            base = max([seq + _APART for seq in known] + [int(self._now() - 1767225600) // _MONTH_S * _APART])
+            if self.exists():
+                os.rename(self.folder, self.folder.with_name(f"tariff.old-{int(self._now())}"))
+                settle(self._fleet)
+            self._loaded = {}
+            self._create(height, epoch, base)
+        return self.public()
+
+    def public(self):
+        """The key that nodes are provisioned with; b"": there is none."""
+        path = self._fleet / "tariff.pub"
+        if self.exists() and not path.exists():  # interrupted
+            with self._ledger.held() as state:
+                self._publish(state)
+        return bytes.fromhex(store.read_public(path))
+
+    def left(self):
+        """(epoch that signs, its signatures left, of so many)."""
+        with self._ledger.held() as state:
+            one = _signing(state)
+            return one["epoch"], store.size(one) - one["next"], store.size(one)
+
+    def reserve(self, origin, count=1):
+        """The first of `count` sequence numbers of an origin that nothing else will have: for orders, queries."""
+        with self._ledger.held() as state:
+            first = _take_seq(state, origin, 0, count)
+            self._ledger.commit(state)
+        return first
+
+    def sign(self, kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body):
+        """[Signed]: this message, and before it a KEY when one is due; to be sent in that order.
+
+        seq 0: the next of the origin; another one has to be above all before. Times are SOC.
+        """
+        if kind == REVOKE:
+            raise Fault("only the recovery key revokes")
+        with self._ledger.held() as state:
+            self._renew(state)
+            one = _signing(state)
+            check(one["height"], kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body)
+            jobs, (old, *new) = [], state["keys"]
+            if new and old["next"] < store.size(old) and state["since"] >= store.size(old) // 60:
+                now, state["since"] = int(self._now()), 0
+                jobs.append((old, KEY, _EVERYWHERE, 0, now, now + _ANNOUNCE_DAYS * 86400, self._key(new[0]).public))
+            jobs.append((one, kind, reach, seq, valid_from, valid_until, body))
+            state["since"] += 1
+            taken = []
+            for one, kind, reach, seq, *said in jobs:
+                leaf, seq = store.take_leaf(one), _take_seq(state, origin, seq)
+                taken.append((self._key(one), leaf, kind, reach, origin, seq, lifetime_s, *said))
+            self._ledger.commit(state)
+            signed = [seal(*one) for one in taken]
+            self._publish(state)
+        return signed
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Nobody else makes keys in this fleet meanwhile. Fault."""
+        try:
+            if not self._fleet.is_dir():
+                self._fleet.mkdir(mode=0o700, parents=True)
+                settle(self._fleet.parent)
+            with locked(self._fleet):
+                yield
+        except OSError as error:
+            raise Fault(f"{error.filename or self._fleet}: {error.strerror}") from None
+
+    def _create(self, height, epoch, base):
+        store.create(self.folder, epoch, height, self._watch, True, {"seq": {}, "base": base, "since": 0})
+        with self._ledger.held() as state:
+            self._publish(state)
+
+    def _renew(self, state):
+        """Make the next key when the newest is used up to 80 %."""
+        newest = state["keys"][-1]
+        if newest["next"] < store.size(newest) * 4 // 5 or newest["epoch"] == _LAST_EPOCH:
+            return
+        made = store.add(self.folder, newest["epoch"] + 1, newest["height"], self._watch)
+        self._loaded.pop(made["epoch"], None)
+        old = state["keys"][:-1]
+        state["keys"] = [newest, made]
+        state["since"] = 1 << 30  # due at once
+        self._ledger.commit(state)
+        for one in old:
+            shutil.rmtree(self.folder / str(one["epoch"]), ignore_errors=True)
+
+    def _key(self, one):
+        epoch = one["epoch"]
+        if epoch not in self._loaded:
+            self._loaded[epoch] = keys.load(self.folder / str(epoch), self._watch)
+        return self._loaded[epoch]
+
+    def _publish(self, state):
+        """tariff.pub is the key that signs now."""
+        store.publish(self._fleet / "tariff.pub", self._key(_signing(state)).public)
+
+
+def _signing(state):
+    """The key that signs now: the older of two up to 95 %."""
+    old, *new = state["keys"]
+    return new[0] if new and old["next"] >= store.size(old) * 19 // 20 else old
+
+
+def _take_seq(state, origin, seq, count=1):
+    after = state["seq"].get(str(origin), state["base"])
+    first = seq or after + 1
+    if not after < first <= NUMBER_MOST - count + 1:
+        raise Fault(f"sequence number {first} of origin {origin}: up to {after} they were used")
+    state["seq"][str(origin)] = first + count - 1
+    return first
