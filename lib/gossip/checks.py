@@ -1,0 +1,137 @@
+"""What waits for its signature to be verified, and whose turn it is: forgeries must not use up the processor."""
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.store import FREE, WAITS
+from gossip.wire import BUDGET, BUSY, CHECKING, DUPLICATE, EXPIRED, HEAD, OK, SIGNATURE, diff
+
+_KNOWN = const(8)  # neighbours whose signatures failed
+_PAUSE_MS = const(1000)  # after the first failure, twice that after the next
+_DOUBLED = const(10)  # times at most
+_FORGIVEN_MS = const(3600000)
+_SHARE = const(4)  # rests after a failure, in times of what it took: a fifth of the processor at most
+_REST_MOST_MS = const(10000)
+
+
+class Checks:
+    """end: Endpoint. trust: Trust. store, seen: of the relay.
+
+    `take(message, ...)`: a signed message into a place of the store. `pending(now)`: the one to verify, None: there
+    is none, or it is time to rest. `failed` and `done`: what came of it.
+    """
+
+    def __init__(self, end, trust, store, seen):
+        self._end, self._trust, self._store, self._seen = end, trust, store, seen
+        self._bad = []  # [neighbour, failures, ticks until when nothing of it is verified]
+        self.verifying = None
+        self._since = self._rest_until = 0
+        self._rests = False
+        self.count = 0  # verifications that came to an end
+
+    def _of(self, neighbour):
+        for bad in self._bad:
+            if bad[0] == neighbour:
+                return bad
+
+    def take(self, message, now):
+        """CHECKING: it has a place; or why not."""
+        payload = memoryview(message.buf)[HEAD : HEAD + message.size]
+        reason = self._trust.check(payload, message.reach, message.origin, message.seq, message.lifetime_s)
+        if reason:
+            return reason
+        for item in self._store.items:
+            same = item.state == WAITS and item.seq == message.seq and item.origin == message.origin
+            same = same and item.lifetime_s == message.lifetime_s and item.flags & 7 == message.reach
+            if same and item.size == message.size and item.buf[: item.size] == payload:
+                if message.ack:
+                    item.need = message.sender
+                return DUPLICATE
+        bad = self._of(message.sender)
+        if bad and diff(bad[2], now) > 0:
+            return BUDGET
+        item = self._store.place(payload[0]) or self._worse(bad[1] if bad else 0)
+        if not item:
+            return BUSY
+        item.fill(
+            WAITS,
+            message.buf[2] & 0x3F,
+            message.r - 1,
+            message.f,
+            message.origin,
+            message.seq,
+            message.lifetime_s,
+            message.sender,
+            payload,
+            now,
+        )
+        if message.ack:
+            item.need = message.sender
+        return CHECKING
+
+    def _worse(self, failures):
+        """The place of one that waits, from a neighbour that failed more often; None."""
+        for item in self._store.items:
+            if item.state == WAITS and item is not self.verifying:
+                bad = self._of(item.sender)
+                if bad and bad[1] > failures:
+                    self._end.settled(BUSY)
+                    return item
+
+    def pending(self, now):
+        """The message to verify next."""
+        if self.verifying:
+            return self.verifying
+        if self._rests and diff(self._rest_until, now) > 0:
+            return None
+        self._rests = False
+        for item in self._store.items:
+            if item.state == WAITS:
+                reason = self._seen.state(item.key, item.seq) or (OK if item.left(now) else EXPIRED)
+                if reason:
+                    self.drop(item, reason)
+                else:
+                    self.verifying, self._since = item, now
+                    return item
+
+    def drop(self, item, reason):
+        """Nothing comes of it."""
+        item.state = FREE
+        self._end.settled(reason)
+
+    def failed(self, item, now):
+        """The signature is bad: its neighbour, and everybody, has to wait."""
+        self.drop(item, SIGNATURE)
+        bad = self._of(item.sender)
+        if not bad:
+            if len(self._bad) == _KNOWN:
+                self._bad.remove(min(self._bad, key=lambda one: one[1]))
+            bad = [item.sender, -1, 0]
+            self._bad.append(bad)
+        bad[1] = min(bad[1] + 1, _DOUBLED)
+        bad[2] = now + (_PAUSE_MS << bad[1]) & 0x3FFFFFFF
+        self._rests = True
+        self._rest_until = now + min(_SHARE * diff(now, self._since), _REST_MOST_MS) & 0x3FFFFFFF
+
+    def good(self, neighbour):
+        bad = self._of(neighbour)
+        if bad:
+            bad[1] -= 1
+            if bad[1] < 0:
+                self._bad.remove(bad)
+
+    def forgive(self, now):
+        """Once in a while: who failed long ago has failed once less."""
+        for bad in self._bad:
+            if diff(now, bad[2]) > _FORGIVEN_MS:
+                bad[2] = now
+                self.good(bad[0])
+                break
+
+    def asked(self, neighbour, now):
+        """What this neighbour answers may be verified: anybody may have sent forgeries in its name."""
+        bad = self._of(neighbour)
+        if bad:
+            bad[2] = now

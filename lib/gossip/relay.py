@@ -1,0 +1,305 @@
+"""The relay: what comes is delivered and passed on once; what was started here is insisted on."""
+
+from struct import pack_into, unpack_from
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.checks import Checks
+from gossip.seen import Seen
+from gossip.store import HELD, Store, key_of
+from gossip.wire import (
+    ACK,
+    BUSY,
+    DATA,
+    EAGER,
+    EXPIRED,
+    F_MAX,
+    FIELD,
+    HAD,
+    HEAD,
+    IHAVE,
+    LAZY,
+    LENGTH,
+    NOTICE,
+    NUMBER_MOST,
+    OK,
+    OLD,
+    ORDER,
+    ORIGIN,
+    PULL,
+    PUSH_PULL,
+    QUERY,
+    R_MAX,
+    REVOKE,
+    SIGNERS,
+    TAKEN,
+    TYPE,
+    UNASKED,
+    put_pairs,
+)
+
+_ORIGINS = const(8)
+_INSIST_MOST = const(8)  # periods
+_ACK_WANTED = const(0x40)
+_SOLICIT = const(3)  # exchange of a QUERY to which authorised origins alone have a right
+
+
+class Relay:
+    """end: Endpoint. trust: Trust, None: nothing that is signed is believed. repair: Repair, set by itself.
+
+    f, r, variant, reach, lifetime_s, tcp: of messages that are started without saying. authorised: origins whose
+    NOTICE, and QUERY of the exchange solicit-response, is taken.
+
+    on_deliver(item): a Kept that has come (type in buf[0]), once each, and only if it is for this node; what it
+    raises is counted in `faults`, the last one is `fault`.
+    on_query(message, i, now, fresh): for each QUERY that comes, from peer i; it says (ACK) whether it was new. May
+    change the payload of a fresh one before it is passed on, and refuse it with a reason.
+    on_sent(item, numbers): to whom a QUERY went out. on_ack(message, i, now) -> reason: an ACK of something else.
+    """
+
+    f, r, variant, reach, lifetime_s, tcp = 4, 16, EAGER, 7, 600, False
+    authorised = ()
+    on_deliver = on_query = on_sent = on_ack = fault = repair = None
+    faults = 0
+
+    def __init__(self, end, trust, seq):
+        """seq: of the first message that is started here; higher than all of earlier boots."""
+        self.end, self.peers, self.trust = end, end.peers, trust
+        self.seen = Seen(_ORIGINS)
+        self.store = Store()
+        self.checks = Checks(end, trust, self.store, self.seen)
+        self.seq = seq
+        end.on[DATA] = self._data
+        end.on[ACK] = self._ack
+
+    # -- what comes -----------------------------------------------------------------------------------------
+
+    def _data(self, message, i, now):
+        buf, origin, seq = message.buf, message.origin, message.seq
+        kind = buf[HEAD]
+        if not 1 <= kind <= REVOKE and not ORDER <= kind <= QUERY:
+            return TYPE
+        if not self.peers.scope(i) & message.reach:
+            return FIELD
+        if not message.lifetime_s:
+            return EXPIRED
+        key = key_of(kind, origin)
+        state = self.seen.state(key, seq)
+        if origin == self.end.number and kind > REVOKE and not state:
+            self.seq = max(self.seq, min(seq + 1, NUMBER_MOST))  # of an earlier boot, or another's doing: beyond it
+            state = OLD
+        if state:
+            self._answer(message, i, now, HAD)
+            return state
+        if kind <= REVOKE:
+            return self.checks.take(message, now) if self.trust else TYPE
+        reason = self._allowed(message, i, now, kind)
+        if reason:
+            return reason
+        if self.seen.mark(key, seq) < 0:
+            return BUSY
+        item = self.store.place(kind)
+        payload = memoryview(buf)[HEAD : HEAD + message.size]
+        item.fill(
+            HELD,
+            buf[2] & 0x3F,
+            message.r - 1,
+            message.f,
+            origin,
+            seq,
+            message.lifetime_s,
+            message.sender,
+            payload,
+            now,
+        )
+        if kind == ORDER and unpack_from(">I", payload, 1)[0] == self.end.number:
+            reason = self.trust.order(payload, origin, seq) if self.trust else TYPE
+            if not reason:
+                self._deliver(item)
+            return reason
+        if kind != QUERY:
+            self._answer(message, i, now, TAKEN)
+            if kind != ORDER:
+                self._deliver(item)
+        self._came(item, now)
+        return OK
+
+    def _allowed(self, message, i, now, kind):
+        """Why an unsigned message is not taken, before anything is known of it."""
+        if kind == QUERY:
+            if message.size != 10:
+                return LENGTH
+            if message.buf[HEAD + 1] == _SOLICIT and message.origin not in self.authorised:
+                return ORIGIN
+            return self.on_query(message, i, now, True) if self.on_query else TYPE
+        if kind == NOTICE and message.origin not in self.authorised:
+            return ORIGIN
+        return LENGTH if kind == ORDER and message.size < 29 else OK
+
+    def _answer(self, message, i, now, what):
+        if message.buf[HEAD] == QUERY:
+            if what == HAD and self.on_query:
+                self.on_query(message, i, now, False)
+        elif message.ack:
+            self.acknowledge(i, message.origin, message.seq, what)
+
+    def acknowledge(self, i, origin, seq, what, part=0):
+        """Send an ACK to peer i."""
+        pack_into(">IIBB", self.end.out, HEAD, origin, seq, part, what)
+        self.end.post(i, ACK, 7, 0, 0, origin, seq, 0, 10)
+
+    def _came(self, item, now):
+        """A message is there that was not."""
+        if self.repair:
+            self.repair.came(item)
+        self.push(item, (item.sender, item.origin), now)
+
+    def _deliver(self, item):
+        if self.on_deliver:
+            try:
+                self.on_deliver(item)
+            except Exception as e:  # a display that fails does not stop the relay
+                self.faults += 1
+                self.fault = e
+
+    def settled(self, item, good, now):
+        """The verification of checks.pending() came to an end."""
+        checks = self.checks
+        checks.verifying = None
+        checks.count += 1
+        if not good:
+            checks.failed(item, now)
+            return
+        checks.good(item.sender)
+        reason = self.seen.state(item.key, item.seq) or self.trust.accept()
+        if reason:
+            checks.drop(item, reason)
+            return
+        self.end.settled(OK)
+        wanted, item.need = item.need, 0
+        item.state = HELD
+        self._note(item)
+        self._deliver(item)
+        i = self.peers.index(wanted) if wanted else -1
+        if i >= 0:
+            self.acknowledge(i, item.origin, item.seq, TAKEN)
+        self._came(item, now)
+
+    def _note(self, item):
+        """It is seen; what is missing before it in a signed origin's sequence is asked for."""
+        high = self.seen.mark(item.key, item.seq)
+        if high > 0 and item.key <= SIGNERS and self.repair:
+            for missing in range(max(high + 1, item.seq - 3), item.seq):
+                self.repair.want(item.key, missing, 0)
+
+    # -- what goes ------------------------------------------------------------------------------------------
+
+    def push(self, item, skip, now):
+        """Pass it on to f peers on each kind of link that it may travel and this node has; none of `skip`."""
+        variant = item.flags >> 3 & 3
+        left = item.left(now)
+        if item.r < 0 or not left or variant == PULL:
+            return
+        kind, f, size = DATA, item.f, item.size
+        query = item.buf[0] == QUERY
+        if variant == LAZY and not query:
+            kind, size = IHAVE, 8
+        elif variant == PUSH_PULL:
+            f = f + 1 >> 1
+        self._load(item, kind)
+        numbers = []
+        for scope in (1, 2, 4):
+            if item.flags & scope:
+                for i in self.peers.pick(scope, f, skip):
+                    self._post(item, kind, i, item.r, left, size)
+                    numbers.append(self.peers.number_at(i))
+        if query and self.on_sent:
+            self.on_sent(item, numbers)
+
+    def _load(self, item, kind):
+        if kind == IHAVE:
+            put_pairs(self.end.out, HEAD, ((item.key, item.seq),))
+        else:
+            self.end.out[HEAD : HEAD + item.size] = memoryview(item.buf)[: item.size]
+
+    def _post(self, item, kind, i, r, left, size):
+        flags = item.flags | (_ACK_WANTED if kind == DATA and (item.need or item.buf[0] == QUERY) else 0)
+        self.end.post(i, kind, flags, r, item.f, item.origin, item.seq, left, size)
+
+    def give(self, item, i, r, now):
+        """Send it to peer i, who asked for it, or did not say that it has it (QUERY)."""
+        left = item.left(now)
+        if left and self.peers.scope(i) & item.flags:
+            self._load(item, DATA)
+            self._post(item, DATA, i, min(r, max(item.r, 0)), left, item.size)
+
+    # -- what starts here -----------------------------------------------------------------------------------
+
+    def start(self, now, payload, f=-1, r=-1, variant=-1, reach=0, lifetime_s=0, tcp=None, origin=0, seq=0):
+        """Start a message, and deliver it here. What is not given is as configured, what is too much is cut. Signed
+        ones say their origin and sequence. Its sequence number; 0: there is no room."""
+        kind = payload[0]
+        if kind == QUERY or variant < 0:
+            variant = EAGER if kind == QUERY else self.variant
+        if tcp is None:
+            tcp = self.tcp
+        if not origin:
+            origin, seq = self.end.number, self.seq
+        key = key_of(kind, origin)
+        item = self.store.place(kind)
+        if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
+            return 0
+        if origin == self.end.number and seq == self.seq:
+            self.seq = min(seq + 1, NUMBER_MOST)
+        item.fill(
+            HELD,
+            (reach & 7 or self.reach) | (variant & 3) << 3 | (0x20 if tcp else 0),
+            min(self.r if r < 0 else r, R_MAX),
+            min(self.f if f < 0 else f, F_MAX),
+            origin,
+            seq,
+            min(lifetime_s or self.lifetime_s, 0xFFFF),
+            0,
+            payload,
+            now,
+        )
+        if kind != QUERY and variant != PULL:
+            item.need, item.tries = min(2, self.peers.count), 1
+        if kind < ORDER or kind in (NOTICE, NOTICE + 1):
+            self._deliver(item)
+        self._came(item, now)
+        return seq
+
+    def adopt(self, reach, origin, seq, lifetime_s, payload, now):
+        """A signed message that came before this boot, to give it to those who lack it."""
+        item = self.store.place(payload[0])
+        if item and not self.seen.state(origin, seq) and self.seen.mark(origin, seq) >= 0:
+            item.fill(HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
+
+    def _ack(self, message, i, now):
+        origin, seq, part, what = unpack_from(">IIBB", message.buf, HEAD)
+        for item in self.store.items:
+            if item.state == HELD and item.seq == seq and item.origin == origin and not item.sender and item.tries:
+                if item.need and what <= HAD and message.sender not in item.by:
+                    item.by.append(message.sender)
+                    item.need -= 1
+                return OK
+        return self.on_ack(message, i, now) if self.on_ack else UNASKED
+
+    def insist(self, now):
+        """Once a period: to other peers what too few have acknowledged."""
+        for item in self.store.items:
+            if item.state == HELD and item.need:
+                item.tries += 1
+                left = item.left(now)
+                if item.tries > _INSIST_MOST or not left:
+                    item.need = 0
+                    continue
+                self._load(item, DATA)
+                for scope in (1, 2, 4):
+                    if item.flags & scope:
+                        for i in self.peers.pick(scope, 2, item.by):
+                            self._post(item, DATA, i, item.r, left, item.size)

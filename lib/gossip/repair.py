@@ -1,0 +1,187 @@
+"""What lacks is asked for: by who was told of it, by who finds a gap, by who knows that it is late."""
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.store import HELD, WAITS
+from gossip.wire import (
+    DIGEST,
+    DUPLICATE,
+    FAN,
+    HAN,
+    HEAD,
+    IED,
+    IHAVE,
+    IWANT,
+    METER,
+    OK,
+    PUSH_PULL,
+    QUERY,
+    SSC,
+    WAN,
+    diff,
+    pairs,
+    put_pairs,
+)
+
+_WANTS_MOST = const(4)  # messages that are asked for, and answered, at once
+_PATIENCE_MS = const(500)  # for an answer, before another one that has it is asked
+_ASKS = const(2)  # a period
+_EAGER_PERIODS = const(8)  # that ask; later at 16, 32, ... periods
+_ASK_MOST = const(1024)
+_GIVE = const(1)  # flags of a DIGEST: send me what I lack
+_TAKE = const(2)  # I give you what you lack
+_HOT = const(4)  # periods in which a push-pull message is offered
+
+
+class Repair:
+    """relay: Relay. period_ms; pull: periods between two questions without a reason, 0: never.
+
+    `late()`: this node has cause to think that something is missing; 2 random peers a period are asked until a
+    signed message has come, less and less often. `offers` and `offered`: what PROBE and MATCH carry.
+    """
+
+    def __init__(self, relay, randrange, period_ms, pull, now):
+        self._relay, self._end, self._peers = relay, relay.end, relay.peers
+        self._period_ms, self._pull = period_ms, pull
+        self._next = now + randrange(period_ms) & 0x3FFFFFFF
+        self._wants = []  # [key, seq, rounds, ticks when it was asked for]
+        self._late = False
+        self._now = now
+        self._tries = self._periods = self._hot = 0
+        relay.repair = self
+        self._end.on[IHAVE] = self._ihave
+        self._end.on[IWANT] = self._iwant
+        self._end.on[DIGEST] = self._digest
+
+    def late(self):
+        if not self._late:
+            self._late = True
+            self._tries = 0
+
+    def want(self, key, seq, r):
+        """Ask for this one. Its entry, which is new if nobody was asked yet; None if it is there."""
+        relay = self._relay
+        if relay.seen.state(key, seq):
+            return None
+        for item in relay.store.items:
+            if item.state == WAITS and item.key == key and item.seq == seq:
+                return None
+        for want in self._wants:
+            if want[0] == key and want[1] == seq:
+                return want
+        if len(self._wants) == _WANTS_MOST:
+            self._wants.pop(0)
+        self._wants.append([key, seq, r, -1])
+        self._tries = 0
+        return self._wants[-1]
+
+    def came(self, item):
+        self._wants = [want for want in self._wants if want[0] != item.key or want[1] != item.seq]
+        if item.key == item.origin and item.buf[0] < 8:
+            self._late = False
+        if item.flags >> 3 & 3 == PUSH_PULL:
+            self._hot = _HOT
+
+    def _ask(self, i, kind, r, size):
+        self._relay.checks.asked(self._peers.number_at(i), self._now)
+        self._end.post(i, kind, 7, r, 0, 0, 0, 0, size)
+
+    def _told(self, found, i, r, now):
+        """Peer i has these: ask it for those that are missing and that nobody was just asked for."""
+        asked = []
+        for key, seq in found:
+            want = self.want(key, seq, r)
+            if want and (want[3] < 0 or diff(now, want[3]) > _PATIENCE_MS) and len(asked) < _WANTS_MOST:
+                want[3] = now
+                asked.append((key, seq))
+        if asked:
+            self._ask(i, IWANT, r, put_pairs(self._end.out, HEAD, asked) - HEAD)
+        return bool(asked)
+
+    def _ihave(self, message, i, now):
+        found = pairs(message.buf, HEAD, min(message.size >> 3, _WANTS_MOST))
+        return OK if self._told(found, i, message.r, now) else DUPLICATE
+
+    def _iwant(self, message, i, now):
+        for key, seq in pairs(message.buf, HEAD, min(message.size >> 3, _WANTS_MOST)):
+            item = self._relay.store.find(key, seq)
+            if item:
+                self._relay.give(item, i, message.r, now)
+        return OK
+
+    def _digest(self, message, i, now):
+        flags = message.buf[HEAD]
+        found = pairs(message.buf, HEAD + 1, message.size >> 3)
+        if flags & _GIVE:
+            highest = dict(found)
+            for item in self._relay.store.items:
+                if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != QUERY:
+                    self._relay.give(item, i, 0, now)
+        if flags & _TAKE:
+            self._told(found, i, 0, now)
+        return OK
+
+    def offered(self, key, seq, i):
+        """Peer i's PROBE or MATCH says that it has this."""
+        self._told(((key, seq),), i, 0, self._now)
+
+    def offers(self):
+        """[(key, highest sequence)] of what this node can give, 6 at most."""
+        highest = {}
+        for item in self._relay.store.items:
+            if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != QUERY:
+                highest[item.key] = item.seq
+        return list(highest.items())
+
+    def tick(self, now):
+        """As often as is wanted."""
+        self._now = now
+        if diff(now, self._next) < 0:
+            return
+        self._next = now + self._period_ms & 0x3FFFFFFF
+        relay = self._relay
+        relay.store.expire(now)
+        relay.insist(now)
+        relay.checks.forgive(now)
+        self._periods += 1
+        if self._hot:
+            self._hot -= 1
+            self._inquire(1, _GIVE | _TAKE)
+        elif self._late or self._wants:
+            self._tries += 1
+            if self._tries > _ASK_MOST:
+                self._late, self._wants = False, []
+            elif self._tries <= _EAGER_PERIODS or not self._tries & self._tries - 1:
+                self._beg(now)
+        elif self._pull and not self._periods % self._pull:
+            self._inquire(1, _GIVE)
+
+    def _upward(self, count):
+        """Random peers of whom one may expect that they have more."""
+        role = self._peers.role
+        scope = HAN if role == IED else FAN if role == METER or role == SSC and self._periods & 1 else WAN
+        return self._peers.pick(scope, count) or self._peers.pick(FAN + WAN - scope, count)
+
+    def _beg(self, now):
+        if self._late:
+            self._inquire(_ASKS, _GIVE)
+        if self._wants:
+            for i in self._upward(_ASKS):
+                for want in self._wants:
+                    want[3] = now
+                size = put_pairs(self._end.out, HEAD, [want[:2] for want in self._wants]) - HEAD
+                self._ask(i, IWANT, 0, size)
+
+    def _inquire(self, count, flags):
+        """Ask so many what this node lacks."""
+        out = self._end.out
+        for i in self._upward(count):
+            out[HEAD] = flags
+            if flags & _TAKE:
+                size = put_pairs(out, HEAD + 1, self.offers()) - HEAD
+            else:
+                size = 1 + 8 * self._relay.seen.digest(out, HEAD + 1)
+            self._ask(i, DIGEST, 0, size)

@@ -1,0 +1,83 @@
+"""Which messages have come already: by origin the highest sequence number and the 32 up to it, in one array."""
+
+from struct import pack_into, unpack_from
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+from gossip.wire import DUPLICATE, OK, OLD, SIGNERS
+
+_ENTRY = const(12)  # key u32, highest sequence u32, a bit for each of the 32 up to it, at its number modulo 32
+
+
+class Seen:
+    """size: origins. A key is an origin, or what stands for one (relay.key_of); up to SIGNERS they sign.
+
+    The entry used last stands first. Where there is no room, that of the origin goes that does not sign and was
+    used longest ago; one that signs never goes.
+    """
+
+    def __init__(self, size):
+        self._array = bytearray(_ENTRY * size)
+        self.count = 0
+
+    def _find(self, key):
+        for at in range(0, _ENTRY * self.count, _ENTRY):
+            if unpack_from(">I", self._array, at)[0] == key:
+                return at
+        return -1
+
+    def high(self, key):
+        """The highest sequence number that came; 0: none."""
+        at = self._find(key)
+        return unpack_from(">I", self._array, at + 4)[0] if at >= 0 else 0
+
+    def state(self, key, seq):
+        """OK: it is new; DUPLICATE; OLD: below the window, nobody knows."""
+        at = self._find(key)
+        if at < 0:
+            return OK
+        back = unpack_from(">I", self._array, at + 4)[0] - seq
+        if back < 0:
+            return OK
+        if back > 31:
+            return OLD
+        return DUPLICATE if self._array[at + 8 + (seq >> 3 & 3)] >> (seq & 7) & 1 else OK
+
+    def mark(self, key, seq):
+        """It came, and was new. The highest that came before, 0: none, -1: there is no room."""
+        array, at, high = self._array, self._find(key), 0
+        if at < 0:
+            at = self._room()
+            if at < 0:
+                return at
+            pack_into(">III", array, at, key, seq, 0)
+        else:
+            high = unpack_from(">I", array, at + 4)[0]
+            for passed in range(max(high + 1, seq - 31), seq + 1):
+                array[at + 8 + (passed >> 3 & 3)] &= ~(1 << (passed & 7))
+            pack_into(">I", array, at + 4, max(seq, high))
+        array[at + 8 + (seq >> 3 & 3)] |= 1 << (seq & 7)
+        entry = array[at : at + _ENTRY]
+        array[_ENTRY : at + _ENTRY] = array[:at]
+        array[:_ENTRY] = entry
+        return high
+
+    def _room(self):
+        at = _ENTRY * self.count
+        if at < len(self._array):
+            self.count += 1
+            return at
+        while at:
+            at -= _ENTRY
+            if unpack_from(">I", self._array, at)[0] > SIGNERS:
+                return at
+        return -1
+
+    def digest(self, buf, at):
+        """Write (key, highest sequence) of all; how many."""
+        for i in range(self.count):
+            buf[at + 8 * i : at + 8 * i + 8] = self._array[_ENTRY * i : _ENTRY * i + 8]
+        return self.count
