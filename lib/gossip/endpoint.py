@@ -7,23 +7,18 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import (
-    BAD_SEAL,
-    CHECKING,
-    HEAD,
-    MOST,
-    OK,
-    OWN,
-    PROBE,
-    RATE,
-    REASON_COUNT,
-    STALE,
-    STRANGER,
-    Message,
-    decode,
-    put_head,
-)
+from gossip.wire import Message, decode, put_head
 
+_HEAD = const(25)  # wire.py
+_MOST = const(1232)
+_PROBE = const(6)
+_OK = const(0)  # wire.REASONS
+_CHECKING = const(1)
+_OWN = const(8)
+_BAD_SEAL = const(9)
+_STALE = const(10)
+_STRANGER = const(12)
+_REASON_COUNT = const(25)
 _TOKENS_A_SECOND = const(20)  # datagrams of one neighbour, in the long run
 
 
@@ -42,9 +37,9 @@ class Endpoint:
         self.boot = boot
         self.peers = peers
         self.number = peers.number
-        self.counters = array("I", [0] * REASON_COUNT)
+        self.counters = array("I", [0] * _REASON_COUNT)
         self.sent = self.sent_bytes = 0
-        self.out = bytearray(MOST)
+        self.out = bytearray(_MOST)
         self.on = [None] * 11
         self.on_stale = None
         self.address = b""
@@ -61,38 +56,32 @@ class Endpoint:
 
     def settled(self, reason):
         """The verification of a datagram that was CHECKING has come to an end."""
-        self.counters[CHECKING] -= 1
+        self.counters[_CHECKING] -= 1
         self.counters[reason] += 1
 
     def _take(self, buf, n, address, now):
-        message, peers = self._message, self.peers
+        message = self._message
         reason = decode(buf, n, message)
         if reason:
             return reason
         if message.sender == self.number:
-            return OWN
+            return _OWN
         if not self._seal.good(buf, n):
-            return BAD_SEAL
+            return _BAD_SEAL
         i = -1
         if message.to == self.boot:
-            i = peers.index(message.sender)
+            i = self.peers.meet(message, address)
             if i < 0:
-                i = peers.learn(message.sender, address, message.boot, message.role)
-                if i < 0:
-                    return STRANGER
-            elif not peers.fresh(i, message.boot):
-                return STALE
-            if not peers.spend(i):
-                return RATE
-        elif message.to or message.kind != PROBE:
+                return -i
+        elif message.to or message.kind != _PROBE:
             if self.on_stale:
                 self.on_stale(message, address, now)
-            return STALE
+            return _STALE
         take = self.on[message.kind]
         if not take:
-            return STRANGER
+            return _STRANGER
         self.address = address
-        return take(message, i, now) or OK
+        return take(message, i, now) or _OK
 
     def tick(self, passed_ms):
         """So much time has passed since the last call."""
@@ -116,7 +105,7 @@ class Endpoint:
         put_head(
             out, kind, self.peers.role, flags, r, f, origin, seq, self.number, self.boot, to, lifetime_s, size
         )
-        n = self._seal.close(out, HEAD + size)
+        n = self._seal.close(out, _HEAD + size)
         self.sent += 1
         self.sent_bytes += n
         self._send(address, out, n, bool(flags & 0x20))
