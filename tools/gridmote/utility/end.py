@@ -1,0 +1,161 @@
+"""The utility's end of the gossip: a node of role IS on this computer, which knows a segment's controllers."""
+
+import contextlib
+import fcntl
+import os
+import random
+import select
+import socket
+import time
+
+from gossip.seal import Seal
+from gossip.stack import Stack
+from gossip.wire import IS, REASONS, SIGNERS, SSC
+from gridmote.fault import Fault
+from gridmote.provision.folder import settle, write_durably
+
+_TURN_S = 0.02
+_LARGEST = 2048
+
+
+class End:
+    """`with End(fleet, segment, controllers) as end:` joins the segment, `end.run(done, seconds)` lets time pass.
+
+    fleet: folder of the fleet's keys (gridmote provision). segment: (area, location_type, location_id).
+    controllers: ["host:port"] of its SSCs. Fault where there is no key, or nobody answers.
+    stack: gossip.Stack; set what is to be called on its parts.
+    """
+
+    def __init__(self, fleet, segment, controllers):
+        self._fleet = fleet
+        self._key = segment_key(fleet, segment)
+        self.segment = ",".join(segment)
+        self._seeds = [(address_of(text), False) for text in controllers]
+        self._controllers = ", ".join(controllers)
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as held:
+            number, boot = held.enter_context(_seat(self._fleet / "utility"))
+            self._socket = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            self._socket.bind(("0.0.0.0", 0))
+            self._socket.setblocking(False)
+            self.stack = Stack(
+                number, IS, boot, Seal(self._key), None, self._send, random.randrange, _ticks(),
+                seeds=self._seeds, probe_ms=1000,
+            )
+            self._open = held.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._open.close()
+
+    def join(self, seconds):
+        """Until a controller has answered; Fault if none does."""
+        if not self.run(self.controllers, seconds):
+            why = self.trouble() or "nothing came from there"
+            raise Fault(f"no controller of {self.segment} answers at {self._controllers}: {why}")
+
+    def controllers(self):
+        """Numbers of the SSCs that are heard."""
+        peers = self.stack.peers
+        return [peers.number_at(i) for i in peers.some() if peers.role_at(i) == SSC]
+
+    def trouble(self):
+        """What most datagrams were refused for, in words; "" if nothing came."""
+        counted = sorted(zip(self.stack.end.counters, REASONS.split(), strict=True))
+        return f"datagrams that came were refused, most for: {counted[-1][1]}" if counted[-1][0] else ""
+
+    def run(self, done, seconds):
+        """Until done() is true, or so long; what it said last."""
+        end = time.monotonic() + seconds
+        while not (found := done()) and time.monotonic() < end:
+            select.select([self._socket], [], [], _TURN_S)
+            with contextlib.suppress(OSError):  # none left, or the news that a controller is gone
+                while True:
+                    datagram, (host, port) = self._socket.recvfrom(_LARGEST)
+                    address = socket.inet_aton(host) + port.to_bytes(2, "big")
+                    self.stack.received(bytearray(datagram), len(datagram), address, _ticks())
+            self.stack.tick(_ticks())
+        return found
+
+    def now(self):
+        """Ticks, as the stack has them."""
+        return _ticks()
+
+    def _send(self, address, buf, n, tcp):
+        with contextlib.suppress(OSError):
+            place = socket.inet_ntoa(address[:4]), int.from_bytes(address[4:6], "big")
+            self._socket.sendto(memoryview(buf)[:n], place)
+
+
+def _ticks():
+    return time.monotonic_ns() // 1_000_000 & 0x3FFFFFFF
+
+
+def segment_key(fleet, segment):
+    """The 32 bytes that seal its hops; Fault."""
+    path = fleet / "segments" / f"{','.join(segment)}.key"
+    try:
+        key = bytes.fromhex(path.read_text(encoding="utf-8").split()[0])
+    except FileNotFoundError:
+        known = sorted(one.stem for one in (fleet / "segments").glob("*.key"))
+        told = f"known are {' '.join(known)}" if known else "gridmote provision makes them"
+        raise Fault(f"{path}: no key of that segment; {told}") from None
+    except OSError as error:
+        raise Fault(f"{path}: {error.strerror}") from None
+    except (ValueError, IndexError):
+        raise Fault(f"{path}: no key: 64 hexadecimal digits are needed") from None
+    if len(key) != 32:
+        raise Fault(f"{path}: no key: 64 hexadecimal digits are needed")
+    return key
+
+
+def address_of(text):
+    """Six bytes of "host:port"; Fault."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise Fault(f"{text}: HOST:PORT is needed, such as 192.168.1.20:7113")
+    try:
+        return socket.inet_aton(socket.gethostbyname(host)) + int(port).to_bytes(2, "big")
+    except OSError as error:
+        raise Fault(f"{host}: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _seat(folder):
+    """(number, boot) of this run: a number of the utility's that no other run has now, and the count of its runs,
+    on the disk before it is used. Number 1 is the origin of what is signed."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in range(2, SIGNERS + 1):
+            held = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(held)
+                continue
+            try:
+                yield number, _boot(folder, f"{number}.boot")
+            finally:
+                os.close(held)
+            return
+    except OSError as error:
+        raise Fault(f"{error.filename or folder}: {error.strerror}") from None
+    raise Fault(f"{folder}: all {SIGNERS - 1} numbers of the utility are in use by other runs")
+
+
+def _boot(folder, name):
+    path = folder / name
+    try:
+        last = int(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        last = 0
+    except ValueError:
+        raise Fault(f"{path}: no number; without it nodes take this run for an old one") from None
+    boot = last % 0xFFFF + 1
+    staged = path.with_name(name + "~")
+    write_durably(staged, f"{boot}\n".encode())
+    os.replace(staged, path)
+    settle(folder)
+    return boot
