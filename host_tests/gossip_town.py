@@ -52,7 +52,7 @@ class Town:
         self.now = 0
         self.passes = lambda a, b: True
         self.log = None
-        self.no_udp = set()  # addresses that UDP does not reach
+        self.no_udp = set()  # addresses that UDP does not reach, nor leave
         self._waiting, self._tie = [], 0
 
     def add(self, number, *args, **options):
@@ -67,7 +67,7 @@ class Town:
         if self.log is not None:
             self.log.append((source, to, datagram))
         for address in [a for a in self.nodes if a != source] if to == GROUP else [to]:
-            blocked = not tcp and address in self.no_udp
+            blocked = not tcp and (address in self.no_udp or source in self.no_udp)
             if not blocked and self.random.random() >= self.loss and self.passes(source, address):
                 self._tie += 1
                 due = self.now + self.random.randrange(5, 200)
