@@ -6,8 +6,16 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.store import FREE, WAITS
-from gossip.wire import BUDGET, BUSY, CHECKING, DUPLICATE, EXPIRED, HEAD, OK, SIGNATURE, diff
+from gossip.wire import diff
 
+_HEAD = const(25)  # wire.py
+_OK = const(0)
+_CHECKING = const(1)
+_DUPLICATE = const(13)
+_EXPIRED = const(14)
+_BUSY = const(18)
+_BUDGET = const(19)
+_SIGNATURE = const(20)
 _KNOWN = const(8)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
 _DOUBLED = const(10)  # times at most
@@ -38,7 +46,7 @@ class Checks:
 
     def take(self, message, now):
         """CHECKING: it has a place; or why not."""
-        payload = memoryview(message.buf)[HEAD : HEAD + message.size]
+        payload = memoryview(message.buf)[_HEAD : _HEAD + message.size]
         reason = self._trust.check(payload, message.reach, message.origin, message.seq, message.lifetime_s)
         if reason:
             return reason
@@ -48,13 +56,13 @@ class Checks:
             if same and item.size == message.size and item.buf[: item.size] == payload:
                 if message.ack:
                     item.need = message.sender
-                return DUPLICATE
+                return _DUPLICATE
         bad = self._of(message.sender)
         if bad and diff(bad[2], now) > 0:
-            return BUDGET
+            return _BUDGET
         item = self._store.place(payload[0]) or self._worse(bad[1] if bad else 0)
         if not item:
-            return BUSY
+            return _BUSY
         item.fill(
             WAITS,
             message.buf[2] & 0x3F,
@@ -69,7 +77,7 @@ class Checks:
         )
         if message.ack:
             item.need = message.sender
-        return CHECKING
+        return _CHECKING
 
     def _worse(self, failures):
         """The place of one that waits, from a neighbour that failed more often; None."""
@@ -77,7 +85,7 @@ class Checks:
             if item.state == WAITS and item is not self.verifying:
                 bad = self._of(item.sender)
                 if bad and bad[1] > failures:
-                    self._end.settled(BUSY)
+                    self._end.settled(_BUSY)
                     return item
 
     def pending(self, now):
@@ -89,7 +97,7 @@ class Checks:
         self._rests = False
         for item in self._store.items:
             if item.state == WAITS:
-                reason = self._seen.state(item.key, item.seq) or (OK if item.left(now) else EXPIRED)
+                reason = self._seen.state(item.key, item.seq) or (_OK if item.left(now) else _EXPIRED)
                 if reason:
                     self.drop(item, reason)
                 else:
@@ -103,7 +111,7 @@ class Checks:
 
     def failed(self, item, now):
         """The signature is bad: its neighbour, and everybody, has to wait."""
-        self.drop(item, SIGNATURE)
+        self.drop(item, _SIGNATURE)
         bad = self._of(item.sender)
         if not bad:
             if len(self._bad) == _KNOWN:

@@ -10,37 +10,35 @@ except ImportError:  # CPython
 from gossip.checks import Checks
 from gossip.seen import Seen
 from gossip.store import HELD, Store, key_of
-from gossip.wire import (
-    ACK,
-    BUSY,
-    DATA,
-    EAGER,
-    EXPIRED,
-    F_MAX,
-    FIELD,
-    HAD,
-    HEAD,
-    IHAVE,
-    LAZY,
-    LENGTH,
-    NOTICE,
-    NUMBER_MOST,
-    OK,
-    OLD,
-    ORDER,
-    ORIGIN,
-    PULL,
-    PUSH_PULL,
-    QUERY,
-    R_MAX,
-    REVOKE,
-    SIGNERS,
-    TAKEN,
-    TYPE,
-    UNASKED,
-    put_pairs,
-)
+from gossip.wire import put_pairs
 
+_HEAD = const(25)  # wire.py
+_F_MAX = const(8)
+_R_MAX = const(31)
+_NUMBER_MOST = const(0x3FFFFFFF)
+_SIGNERS = const(15)
+_DATA = const(1)
+_IHAVE = const(2)
+_ACK = const(5)
+_EAGER = const(0)
+_LAZY = const(1)
+_PULL = const(2)
+_PUSH_PULL = const(3)
+_REVOKE = const(4)
+_ORDER = const(8)
+_NOTICE = const(9)
+_QUERY = const(11)
+_TAKEN = const(0)
+_HAD = const(1)
+_OK = const(0)
+_FIELD = const(6)
+_LENGTH = const(7)
+_EXPIRED = const(14)
+_ORIGIN = const(15)
+_OLD = const(16)
+_BUSY = const(18)
+_UNASKED = const(23)
+_TYPE = const(24)
 _ORIGINS = const(8)
 _INSIST_MOST = const(8)  # periods
 _ACK_WANTED = const(0x40)
@@ -60,7 +58,7 @@ class Relay:
     on_sent(item, numbers): to whom a QUERY went out. on_ack(message, i, now) -> reason: an ACK of something else.
     """
 
-    f, r, variant, reach, lifetime_s, tcp = 4, 16, EAGER, 7, 600, False
+    f, r, variant, reach, lifetime_s, tcp = 4, 16, _EAGER, 7, 600, False
     authorised = ()
     on_deliver = on_query = on_sent = on_ack = fault = repair = None
     faults = 0
@@ -72,37 +70,37 @@ class Relay:
         self.store = Store()
         self.checks = Checks(end, trust, self.store, self.seen)
         self.seq = seq
-        end.on[DATA] = self._data
-        end.on[ACK] = self._ack
+        end.on[_DATA] = self._data
+        end.on[_ACK] = self._ack
 
     # -- what comes -----------------------------------------------------------------------------------------
 
     def _data(self, message, i, now):
         buf, origin, seq = message.buf, message.origin, message.seq
-        kind = buf[HEAD]
-        if not 1 <= kind <= REVOKE and not ORDER <= kind <= QUERY:
-            return TYPE
+        kind = buf[_HEAD]
+        if not 1 <= kind <= _REVOKE and not _ORDER <= kind <= _QUERY:
+            return _TYPE
         if not self.peers.scope(i) & message.reach:
-            return FIELD
+            return _FIELD
         if not message.lifetime_s:
-            return EXPIRED
+            return _EXPIRED
         key = key_of(kind, origin)
         state = self.seen.state(key, seq)
-        if origin == self.end.number and kind > REVOKE and not state:
-            self.seq = max(self.seq, min(seq + 1, NUMBER_MOST))  # of an earlier boot, or another's doing: beyond it
-            state = OLD
+        if origin == self.end.number and kind > _REVOKE and not state:
+            self.seq = max(self.seq, min(seq + 1, _NUMBER_MOST))  # of an earlier boot, or forged: beyond it
+            state = _OLD
         if state:
-            self._answer(message, i, now, HAD)
+            self._answer(message, i, now, _HAD)
             return state
-        if kind <= REVOKE:
-            return self.checks.take(message, now) if self.trust else TYPE
+        if kind <= _REVOKE:
+            return self.checks.take(message, now) if self.trust else _TYPE
         reason = self._allowed(message, i, now, kind)
         if reason:
             return reason
         if self.seen.mark(key, seq) < 0:
-            return BUSY
+            return _BUSY
         item = self.store.place(kind)
-        payload = memoryview(buf)[HEAD : HEAD + message.size]
+        payload = memoryview(buf)[_HEAD : _HEAD + message.size]
         item.fill(
             HELD,
             buf[2] & 0x3F,
@@ -115,41 +113,41 @@ class Relay:
             payload,
             now,
         )
-        if kind == ORDER and unpack_from(">I", payload, 1)[0] == self.end.number:
-            reason = self.trust.order(payload, origin, seq) if self.trust else TYPE
+        if kind == _ORDER and unpack_from(">I", payload, 1)[0] == self.end.number:
+            reason = self.trust.order(payload, origin, seq) if self.trust else _TYPE
             if not reason:
                 self._deliver(item)
             return reason
-        if kind != QUERY:
-            self._answer(message, i, now, TAKEN)
-            if kind != ORDER:
+        if kind != _QUERY:
+            self._answer(message, i, now, _TAKEN)
+            if kind != _ORDER:
                 self._deliver(item)
         self._came(item, now)
-        return OK
+        return _OK
 
     def _allowed(self, message, i, now, kind):
         """Why an unsigned message is not taken, before anything is known of it."""
-        if kind == QUERY:
+        if kind == _QUERY:
             if message.size != 10:
-                return LENGTH
-            if message.buf[HEAD + 1] == _SOLICIT and message.origin not in self.authorised:
-                return ORIGIN
-            return self.on_query(message, i, now, True) if self.on_query else TYPE
-        if kind == NOTICE and message.origin not in self.authorised:
-            return ORIGIN
-        return LENGTH if kind == ORDER and message.size < 29 else OK
+                return _LENGTH
+            if message.buf[_HEAD + 1] == _SOLICIT and message.origin not in self.authorised:
+                return _ORIGIN
+            return self.on_query(message, i, now, True) if self.on_query else _TYPE
+        if kind == _NOTICE and message.origin not in self.authorised:
+            return _ORIGIN
+        return _LENGTH if kind == _ORDER and message.size < 29 else _OK
 
     def _answer(self, message, i, now, what):
-        if message.buf[HEAD] == QUERY:
-            if what == HAD and self.on_query:
+        if message.buf[_HEAD] == _QUERY:
+            if what == _HAD and self.on_query:
                 self.on_query(message, i, now, False)
         elif message.ack:
             self.acknowledge(i, message.origin, message.seq, what)
 
     def acknowledge(self, i, origin, seq, what, part=0):
         """Send an ACK to peer i."""
-        pack_into(">IIBB", self.end.out, HEAD, origin, seq, part, what)
-        self.end.post(i, ACK, 7, 0, 0, origin, seq, 0, 10)
+        pack_into(">IIBB", self.end.out, _HEAD, origin, seq, part, what)
+        self.end.post(i, _ACK, 7, 0, 0, origin, seq, 0, 10)
 
     def _came(self, item, now):
         """A message is there that was not."""
@@ -178,20 +176,20 @@ class Relay:
         if reason:
             checks.drop(item, reason)
             return
-        self.end.settled(OK)
+        self.end.settled(_OK)
         wanted, item.need = item.need, 0
         item.state = HELD
         self._note(item)
         self._deliver(item)
         i = self.peers.index(wanted) if wanted else -1
         if i >= 0:
-            self.acknowledge(i, item.origin, item.seq, TAKEN)
+            self.acknowledge(i, item.origin, item.seq, _TAKEN)
         self._came(item, now)
 
     def _note(self, item):
         """It is seen; what is missing before it in a signed origin's sequence is asked for."""
         high = self.seen.mark(item.key, item.seq)
-        if high > 0 and item.key <= SIGNERS and self.repair:
+        if high > 0 and item.key <= _SIGNERS and self.repair:
             for missing in range(max(high + 1, item.seq - 3), item.seq):
                 self.repair.want(item.key, missing, 0)
 
@@ -201,13 +199,13 @@ class Relay:
         """Pass it on to f peers on each kind of link that it may travel and this node has; none of `skip`."""
         variant = item.flags >> 3 & 3
         left = item.left(now)
-        if item.r < 0 or not left or variant == PULL:
+        if item.r < 0 or not left or variant == _PULL:
             return
-        kind, f, size = DATA, item.f, item.size
-        query = item.buf[0] == QUERY
-        if variant == LAZY and not query:
-            kind, size = IHAVE, 8
-        elif variant == PUSH_PULL:
+        kind, f, size = _DATA, item.f, item.size
+        query = item.buf[0] == _QUERY
+        if variant == _LAZY and not query:
+            kind, size = _IHAVE, 8
+        elif variant == _PUSH_PULL:
             f = f + 1 >> 1
         self._load(item, kind)
         numbers = []
@@ -220,21 +218,21 @@ class Relay:
             self.on_sent(item, numbers)
 
     def _load(self, item, kind):
-        if kind == IHAVE:
-            put_pairs(self.end.out, HEAD, ((item.key, item.seq),))
+        if kind == _IHAVE:
+            put_pairs(self.end.out, _HEAD, ((item.key, item.seq),))
         else:
-            self.end.out[HEAD : HEAD + item.size] = memoryview(item.buf)[: item.size]
+            self.end.out[_HEAD : _HEAD + item.size] = memoryview(item.buf)[: item.size]
 
     def _post(self, item, kind, i, r, left, size):
-        flags = item.flags | (_ACK_WANTED if kind == DATA and (item.need or item.buf[0] == QUERY) else 0)
+        flags = item.flags | (_ACK_WANTED if kind == _DATA and (item.need or item.buf[0] == _QUERY) else 0)
         self.end.post(i, kind, flags, r, item.f, item.origin, item.seq, left, size)
 
     def give(self, item, i, r, now):
         """Send it to peer i, who asked for it, or did not say that it has it (QUERY)."""
         left = item.left(now)
         if left and self.peers.scope(i) & item.flags:
-            self._load(item, DATA)
-            self._post(item, DATA, i, min(r, max(item.r, 0)), left, item.size)
+            self._load(item, _DATA)
+            self._post(item, _DATA, i, min(r, max(item.r, 0)), left, item.size)
 
     # -- what starts here -----------------------------------------------------------------------------------
 
@@ -242,8 +240,8 @@ class Relay:
         """Start a message, and deliver it here. What is not given is as configured, what is too much is cut. Signed
         ones say their origin and sequence. Its sequence number; 0: there is no room."""
         kind = payload[0]
-        if kind == QUERY or variant < 0:
-            variant = EAGER if kind == QUERY else self.variant
+        if kind == _QUERY or variant < 0:
+            variant = _EAGER if kind == _QUERY else self.variant
         if tcp is None:
             tcp = self.tcp
         if not origin:
@@ -253,12 +251,12 @@ class Relay:
         if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
             return 0
         if origin == self.end.number and seq == self.seq:
-            self.seq = min(seq + 1, NUMBER_MOST)
+            self.seq = min(seq + 1, _NUMBER_MOST)
         item.fill(
             HELD,
             (reach & 7 or self.reach) | (variant & 3) << 3 | (0x20 if tcp else 0),
-            min(self.r if r < 0 else r, R_MAX),
-            min(self.f if f < 0 else f, F_MAX),
+            min(self.r if r < 0 else r, _R_MAX),
+            min(self.f if f < 0 else f, _F_MAX),
             origin,
             seq,
             min(lifetime_s or self.lifetime_s, 0xFFFF),
@@ -266,9 +264,9 @@ class Relay:
             payload,
             now,
         )
-        if kind != QUERY and variant != PULL:
+        if kind != _QUERY and variant != _PULL:
             item.need, item.tries = min(2, self.peers.count), 1
-        if kind < ORDER or kind in (NOTICE, NOTICE + 1):
+        if kind < _ORDER or kind in (_NOTICE, _NOTICE + 1):
             self._deliver(item)
         self._came(item, now)
         return seq
@@ -280,26 +278,26 @@ class Relay:
             item.fill(HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
 
     def _ack(self, message, i, now):
-        origin, seq, part, what = unpack_from(">IIBB", message.buf, HEAD)
+        origin, seq, part, what = unpack_from(">IIBB", message.buf, _HEAD)
         for item in self.store.items:
             if item.state == HELD and item.seq == seq and item.origin == origin and not item.sender and item.tries:
-                if item.need and what <= HAD and message.sender not in item.by:
+                if item.need and what <= _HAD and message.sender not in item.by:
                     item.by.append(message.sender)
                     item.need -= 1
-                return OK
-        return self.on_ack(message, i, now) if self.on_ack else UNASKED
+                return _OK
+        return self.on_ack(message, i, now) if self.on_ack else _UNASKED
 
     def insist(self, now):
         """Once a period: to other peers what too few have acknowledged."""
         for item in self.store.items:
-            if item.state == HELD and item.need:
+            if item.need and item.ripe(now):
                 item.tries += 1
                 left = item.left(now)
-                if item.tries > _INSIST_MOST or not left:
+                if item.tries > _INSIST_MOST + 1 or not left:
                     item.need = 0
                     continue
-                self._load(item, DATA)
+                self._load(item, _DATA)
                 for scope in (1, 2, 4):
                     if item.flags & scope:
                         for i in self.peers.pick(scope, 2, item.by):
-                            self._post(item, DATA, i, item.r, left, item.size)
+                            self._post(item, _DATA, i, item.r, left, item.size)

@@ -6,26 +6,22 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.store import HELD, WAITS
-from gossip.wire import (
-    DIGEST,
-    DUPLICATE,
-    FAN,
-    HAN,
-    HEAD,
-    IED,
-    IHAVE,
-    IWANT,
-    METER,
-    OK,
-    PUSH_PULL,
-    QUERY,
-    SSC,
-    WAN,
-    diff,
-    pairs,
-    put_pairs,
-)
+from gossip.wire import diff, pairs, put_pairs
 
+_HEAD = const(25)  # wire.py
+_IHAVE = const(2)
+_IWANT = const(3)
+_DIGEST = const(4)
+_IED = const(1)
+_METER = const(2)
+_SSC = const(4)
+_HAN = const(1)
+_FAN = const(2)
+_WAN = const(4)
+_PUSH_PULL = const(3)
+_QUERY = const(11)
+_OK = const(0)
+_DUPLICATE = const(13)
 _WANTS_MOST = const(4)  # messages that are asked for, and answered, at once
 _PATIENCE_MS = const(500)  # for an answer, before another one that has it is asked
 _ASKS = const(2)  # a period
@@ -52,9 +48,9 @@ class Repair:
         self._now = now
         self._tries = self._periods = self._hot = 0
         relay.repair = self
-        self._end.on[IHAVE] = self._ihave
-        self._end.on[IWANT] = self._iwant
-        self._end.on[DIGEST] = self._digest
+        self._end.on[_IHAVE] = self._ihave
+        self._end.on[_IWANT] = self._iwant
+        self._end.on[_DIGEST] = self._digest
 
     def late(self):
         if not self._late:
@@ -82,7 +78,7 @@ class Repair:
         self._wants = [want for want in self._wants if want[0] != item.key or want[1] != item.seq]
         if item.key == item.origin and item.buf[0] < 8:
             self._late = False
-        if item.flags >> 3 & 3 == PUSH_PULL:
+        if item.flags >> 3 & 3 == _PUSH_PULL:
             self._hot = _HOT
 
     def _ask(self, i, kind, r, size):
@@ -98,31 +94,31 @@ class Repair:
                 want[3] = now
                 asked.append((key, seq))
         if asked:
-            self._ask(i, IWANT, r, put_pairs(self._end.out, HEAD, asked) - HEAD)
+            self._ask(i, _IWANT, r, put_pairs(self._end.out, _HEAD, asked) - _HEAD)
         return bool(asked)
 
     def _ihave(self, message, i, now):
-        found = pairs(message.buf, HEAD, min(message.size >> 3, _WANTS_MOST))
-        return OK if self._told(found, i, message.r, now) else DUPLICATE
+        found = pairs(message.buf, _HEAD, min(message.size >> 3, _WANTS_MOST))
+        return _OK if self._told(found, i, message.r, now) else _DUPLICATE
 
     def _iwant(self, message, i, now):
-        for key, seq in pairs(message.buf, HEAD, min(message.size >> 3, _WANTS_MOST)):
+        for key, seq in pairs(message.buf, _HEAD, min(message.size >> 3, _WANTS_MOST)):
             item = self._relay.store.find(key, seq)
             if item:
                 self._relay.give(item, i, message.r, now)
-        return OK
+        return _OK
 
     def _digest(self, message, i, now):
-        flags = message.buf[HEAD]
-        found = pairs(message.buf, HEAD + 1, message.size >> 3)
+        flags = message.buf[_HEAD]
+        found = pairs(message.buf, _HEAD + 1, message.size >> 3)
         if flags & _GIVE:
             highest = dict(found)
             for item in self._relay.store.items:
-                if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != QUERY:
+                if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
                     self._relay.give(item, i, 0, now)
         if flags & _TAKE:
             self._told(found, i, 0, now)
-        return OK
+        return _OK
 
     def offered(self, key, seq, i):
         """Peer i's PROBE or MATCH says that it has this."""
@@ -132,7 +128,7 @@ class Repair:
         """[(key, highest sequence)] of what this node can give, 6 at most."""
         highest = {}
         for item in self._relay.store.items:
-            if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != QUERY:
+            if item.ripe(self._now) and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
                 highest[item.key] = item.seq
         return list(highest.items())
 
@@ -162,26 +158,27 @@ class Repair:
     def _upward(self, count):
         """Random peers of whom one may expect that they have more."""
         role = self._peers.role
-        scope = HAN if role == IED else FAN if role == METER or role == SSC and self._periods & 1 else WAN
-        return self._peers.pick(scope, count) or self._peers.pick(FAN + WAN - scope, count)
+        scope = _HAN if role == _IED else _FAN if role == _METER or role == _SSC and self._periods & 1 else _WAN
+        return self._peers.pick(scope, count) or self._peers.pick(_FAN + _WAN - scope, count)
 
     def _beg(self, now):
         if self._late:
             self._inquire(_ASKS, _GIVE)
-        if self._wants:
+        wants = [want for want in self._wants if want[3] < 0 or diff(now, want[3]) > _PATIENCE_MS]
+        if wants:
             for i in self._upward(_ASKS):
-                for want in self._wants:
-                    want[3] = now
-                size = put_pairs(self._end.out, HEAD, [want[:2] for want in self._wants]) - HEAD
-                self._ask(i, IWANT, 0, size)
+                size = put_pairs(self._end.out, _HEAD, [want[:2] for want in wants]) - _HEAD
+                self._ask(i, _IWANT, 0, size)
+            for want in wants:
+                want[3] = now
 
     def _inquire(self, count, flags):
         """Ask so many what this node lacks."""
         out = self._end.out
         for i in self._upward(count):
-            out[HEAD] = flags
+            out[_HEAD] = flags
             if flags & _TAKE:
-                size = put_pairs(out, HEAD + 1, self.offers()) - HEAD
+                size = put_pairs(out, _HEAD + 1, self.offers()) - _HEAD
             else:
-                size = 1 + 8 * self._relay.seen.digest(out, HEAD + 1)
-            self._ask(i, DIGEST, 0, size)
+                size = 1 + 8 * self._relay.seen.digest(out, _HEAD + 1)
+            self._ask(i, _DIGEST, 0, size)

@@ -7,8 +7,11 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import DUPLICATE, OK, OLD, SIGNERS
 
+_SIGNERS = const(15)  # wire.py
+_OK = const(0)
+_DUPLICATE = const(13)
+_OLD = const(16)
 _ENTRY = const(12)  # key u32, highest sequence u32, a bit for each of the 32 up to it, at its number modulo 32
 
 
@@ -38,13 +41,13 @@ class Seen:
         """OK: it is new; DUPLICATE; OLD: below the window, nobody knows."""
         at = self._find(key)
         if at < 0:
-            return OK
+            return _OK
         back = unpack_from(">I", self._array, at + 4)[0] - seq
         if back < 0:
-            return OK
+            return _OK
         if back > 31:
-            return OLD
-        return DUPLICATE if self._array[at + 8 + (seq >> 3 & 3)] >> (seq & 7) & 1 else OK
+            return _OLD
+        return _DUPLICATE if self._array[at + 8 + (seq >> 3 & 3)] >> (seq & 7) & 1 else _OK
 
     def mark(self, key, seq):
         """It came, and was new. The highest that came before, 0: none, -1: there is no room."""
@@ -72,7 +75,7 @@ class Seen:
             return at
         while at:
             at -= _ENTRY
-            if unpack_from(">I", self._array, at)[0] > SIGNERS:
+            if unpack_from(">I", self._array, at)[0] > _SIGNERS:
                 return at
         return -1
 

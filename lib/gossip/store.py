@@ -5,18 +5,22 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import PAYLOAD_MOST, REVOKE, SIGNERS, diff
+from gossip.wire import diff
 
+_PAYLOAD_MOST = const(1199)  # wire.py
+_SIGNERS = const(15)
+_REVOKE = const(4)
 FREE, WAITS, HELD = range(3)  # WAITS: for its verification, nothing may come of it yet
 _SIGNED = const(4)  # places for signed messages, and then for the others
 _ALL = const(6)
+_RIPE_MS = const(500)
 _WAIT_MOST = const(2)  # so that two that were verified stay
 
 
 def key_of(kind, origin):
     """What stands for an origin where sequence numbers are kept: what the utility's numbers did not sign is counted
     apart from what they signed, for anybody with the segment's key can make it."""
-    return origin + 0x3FFFFFF0 if kind > REVOKE and origin <= SIGNERS else origin
+    return origin + 0x3FFFFFF0 if kind > _REVOKE and origin <= _SIGNERS else origin
 
 
 class Kept:
@@ -28,9 +32,9 @@ class Kept:
     """
 
     def __init__(self):
-        self.buf = bytearray(PAYLOAD_MOST)
+        self.buf = bytearray(_PAYLOAD_MOST)
         self.state = FREE
-        self.need = 0
+        self.need = self.until = 0
 
     def fill(self, state, flags, r, f, origin, seq, lifetime_s, sender, payload, now):
         self.state, self.flags, self.r, self.f, self.origin, self.seq = state, flags, r, f, origin, seq
@@ -47,7 +51,11 @@ class Kept:
         left_ms = diff(self.until, now)
         if left_ms <= 0:
             return 0
-        return self.lifetime_s if self.buf[0] <= REVOKE else left_ms // 1000
+        return self.lifetime_s if self.buf[0] <= _REVOKE else left_ms // 1000
+
+    def ripe(self, now):
+        """It is here for so long that it should be everywhere, and acknowledged."""
+        return self.state == HELD and self.lifetime_s * 1000 - diff(self.until, now) > _RIPE_MS
 
 
 class Store:
@@ -71,7 +79,7 @@ class Store:
     def place(self, kind):
         """Where to put a message of that type, or None. One goes for it: of the signed ones, of which no more than
         two wait, the oldest for which there is a newer of its type, else the oldest."""
-        if kind > REVOKE:
+        if kind > _REVOKE:
             self._turn ^= 1
             return self.items[_SIGNED + self._turn]
         best, waiting = None, 0
