@@ -28,10 +28,17 @@ def line_of(message):
     return json.dumps({**message._asdict(), "payload": message.payload.hex()}) + "\n"
 
 
-def write(path, messages, force):
-    """On the disk, whole or not at all; Fault where it exists, without `force`. OSError."""
+def free(path, force):
+    """Fault where it exists, without `force`, or where there is no folder to write it to."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise Fault(f"{path}: {'a folder' if path.is_dir() else 'no such folder'}")
     if path.exists() and not force:
         raise Fault(f"{path} exists; --force writes over it")
+
+
+def write(path, messages, force):
+    """On the disk, whole or not at all; Fault as of free(). OSError."""
+    free(path, force)
     staged = path.with_name(path.name + "~")
     with staged.open("w", encoding="utf-8") as stream:
         stream.writelines(line_of(message) for message in messages)

@@ -1,0 +1,78 @@
+"""`gridmote tariff keys`: what the key that signs has left; the first one, and one in place of a lost one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gridmote.fault import Fault, give_up
+from gridmote.tariff import options
+from gridmote.tariff.messages import free, write
+
+_OUT = typer.Option(metavar="FILE", help="With --replace: where to write the signed message.")
+_FORCE = typer.Option("--force", help="Write over an existing file.")
+_NEW = typer.Option("--new", help="Make the first key of the fleet; takes some seconds.")
+_REPLACE = typer.Option("--replace", help=(
+    "Make a new key in place of one that is lost, stolen or copied, and sign it with the recovery key."))
+_RECOVERY = typer.Option(metavar="FOLDER", show_default=False, help=(
+    "Folder of the recovery key, on a medium that is kept offline. With --new it is made there."))
+_HEIGHT = typer.Option(help="A key signs 2^HEIGHT messages: 10 takes 7 s to make, 15 four minutes and a longer "
+                       "signature.", min=5, max=15)
+
+
+def show_keys(
+    keys: Annotated[Path, options.KEYS] = Path("fleet-keys"),
+    new: Annotated[bool, _NEW] = False,
+    replace: Annotated[bool, _REPLACE] = False,
+    recovery: Annotated[Path | None, _RECOVERY] = None,
+    height: Annotated[int, _HEIGHT] = 10,
+    out: Annotated[Path, _OUT] = Path("key.signed"),
+    force: Annotated[bool, _FORCE] = False,
+):
+    """What the key that signs tariffs has left, and when the next one is made; make the first one.
+
+    A key signs a limited number of times (LMS, RFC 8554), and never twice with one of its parts: never copy its
+    folder, nor restore it from a backup. When 80 % are used, [bold]gridmote tariff sign[/] makes the next key and
+    tells nodes of it. With the recovery key, kept offline, a lost or stolen key is replaced.
+
+    [bold]gridmote tariff keys --new --recovery /media/stick/recovery[/], before nodes are provisioned
+
+    [bold]gridmote tariff keys[/]
+
+    [bold]gridmote tariff keys --replace --recovery /media/stick/recovery[/], then send what it writes
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        from gridmote.sign.recovery import Recovery  # slow to load
+        from gridmote.sign.signer import Signer
+        from gridmote.tariff import signing
+
+        watch = signing.watch()
+        if new and replace:
+            raise Fault("--new is for a fleet without a key, --replace for one that has lost it")
+        if recovery and not (new or replace):
+            raise Fault("--recovery goes with --new or --replace")
+        if new:
+            if recovery:
+                Recovery(recovery, watch).create(_made(keys))
+                console.print(f"  recovery key in {recovery}: keep it offline, and never sign with a copy of it")
+            Signer(keys, watch).create(height)
+            console.print(f"  tariff key in {keys}/tariff; nodes get {keys}/tariff.pub by gridmote provision")
+        if replace:
+            if not recovery:
+                raise Fault("--replace needs the recovery key: --recovery FOLDER")
+            free(out, force)
+            write(out, signing.replaced(keys, recovery, watch, height), force)
+            console.print(f"  the new key, signed by the recovery key, is in {out}: send it to the nodes")
+        signer = signing.existing(keys, watch)
+        console.print(f"  {signing.told(signing.left(signer))}")
+    except OSError as error:
+        give_up("tariff keys", f"{error.filename}: {error.strerror}")
+    except Fault as fault:
+        give_up("tariff keys", fault)
+
+
+def _made(folder):
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
