@@ -48,7 +48,7 @@ class Key:
             r >>= 1
         signature = u32(leaf) + ots + u32(_LMS[self.height]) + b"".join(path)
         if not verify(self.public, signature, message):  # a fault of this computer must not get out
-            raise Fault(f"the signature with leaf {leaf} of epoch {self.epoch} is wrong: is this computer sound?")
+            raise Fault(f"epoch {self.epoch}: a wrong signature came out; its key file is damaged, or this machine")
         return signature
 
 
