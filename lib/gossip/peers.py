@@ -16,7 +16,7 @@ _AGE = const(13)
 _TOKENS = const(14)
 _FLAGS = const(15)
 _TCP = const(1)  # flags; bits 4 to 6 count the probes since it was heard
-_LONG = const(2)
+_FAR = const(2)  # a long link: displaced by another such only
 _GUEST = const(4)
 _HEARD = const(8)
 _MISS = const(16)
@@ -30,11 +30,11 @@ _BESIDE = const(12)  # places beside the view
 _GUESTS = const(8)  # more of them do not take the place of hearsay
 _TOKENS_MOST = const(60)  # datagrams that a peer may send at once
 _GUEST_TOKENS = const(240)  # all guests together
-_EXPIRED = const(48)  # periods in silence
+_SILENT = const(48)  # periods in silence
 _MISSES = const(5)  # probes without an answer
 _MOVED = const(2)  # periods in silence after which another address is believed
 _SHARE = const(2)  # size >> _SHARE members of a role are not displaced by other roles
-_LONGS = const(2)  # long links to each role
+_FARS = const(2)  # long links to each role
 _TURN = const(16)  # one in so many of those met at second hand takes the place of a long link
 
 
@@ -114,11 +114,11 @@ class Peers:
         flags = a[at + _FLAGS]
         if not flags & _HEARD:
             a[at + _TOKENS] = _TOKENS_MOST
-            longs = self.some(role, _VIEW | _LONG, _STATE | _LONG)
-            if told and (len(longs) < _LONGS or not self._random(_TURN)) and self._room(role, True):
-                if len(longs) >= _LONGS:
-                    a[_ENTRY * longs[0] + _FLAGS] -= _LONG
-                flags |= _VIEW | _LONG
+            longs = self.some(role, _VIEW | _FAR, _STATE | _FAR)
+            if told and (len(longs) < _FARS or not self._random(_TURN)) and self._room(role, True):
+                if len(longs) >= _FARS:
+                    a[_ENTRY * longs[0] + _FLAGS] -= _FAR
+                flags |= _VIEW | _FAR
             else:
                 flags |= _VIEW if self._room(role, False) else _STATE
         pack_into(">I6sHBB", a, at, number, address, boot, role | a[at + _ROLE] & 0xF0, 0)
@@ -178,10 +178,10 @@ class Peers:
             return True
         if len(self.some(role)) < share:
             found = [
-                i for i in self.some(15 - role, _VIEW, _STATE | _LONG) if len(self.some(self.role_at(i))) > share
+                i for i in self.some(15 - role, _VIEW, _STATE | _FAR) if len(self.some(self.role_at(i))) > share
             ]
         elif swap and self.swaps:
-            found = self.some(role, _VIEW, _STATE | _LONG)
+            found = self.some(role, _VIEW, _STATE | _FAR)
             self.swaps -= 1
         else:
             return False
@@ -198,7 +198,7 @@ class Peers:
                 self._array[at] -= _GUEST
                 return True
             return False
-        if not wanted and not flags & _LONG and len(self.some(role)) > self.size >> _SHARE:
+        if not wanted and not flags & _FAR and len(self.some(role)) > self.size >> _SHARE:
             self._array[at] |= _GUEST
             return False
         return True
@@ -209,8 +209,8 @@ class Peers:
         for at in range(0, _ENTRY * self.count, _ENTRY):
             if a[at + _AGE] < 255:
                 a[at + _AGE] += 1
-            if a[at + _AGE] >= _EXPIRED or a[at + _FLAGS] >= _MISSES * _MISS:
-                a[at + _FLAGS] &= 255 - _LONG - _STATE
+            if a[at + _AGE] >= _SILENT or a[at + _FLAGS] >= _MISSES * _MISS:
+                a[at + _FLAGS] &= 255 - _FAR - _STATE
 
     def _silent(self, found):
         """Of these the one not heard for longest; each probe that it did not answer puts it back by four; -1."""

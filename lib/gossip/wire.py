@@ -35,20 +35,20 @@ STRANGER, DUPLICATE, EXPIRED, ORIGIN, OLD, WINDOW, BUSY, BUDGET, SIGNATURE, REUS
 UNASKED, TYPE = 23, 24
 REASON_COUNT = 25
 
-# By kind: least size of the payload, most, and what it must leave when what comes first is taken away and the rest
-# is divided by the second number.
+# By kind, four bytes: the size of what always stands first, the size of what is repeated after that, how often at
+# least, and at most (DATA: as often as the datagram has room).
 _SIZES = (
-    None,
-    (2, PAYLOAD_MOST, 0, 1),
-    (8, 256, 0, 8),
-    (8, 256, 0, 8),
-    (1, 65, 1, 8),
-    (10, 10, 0, 1),
-    (5, 325, 5, 8),
-    (5, 325, 5, 8),
-    (8, 72, 0, 1),
-    (10, 10, 0, 1),
-    (18, 18, 0, 1),
+    b"\0\0\0\0"
+    b"\2\1\0\xff"  # DATA
+    b"\0\x08\1\x20"  # IHAVE
+    b"\0\x08\1\x20"  # IWANT
+    b"\1\x08\0\x08"  # DIGEST
+    b"\x0a\1\0\0"  # ACK
+    b"\5\x08\0\x28"  # PROBE
+    b"\5\x08\0\x28"  # MATCH
+    b"\x08\1\0\x40"  # REPLY
+    b"\x0a\1\0\0"  # ASK
+    b"\x12\1\0\0"  # NEED
 )
 _ROLE_OK = const(0x0116)  # a bit for each role: 1, 2, 4, 8
 
@@ -90,9 +90,11 @@ def decode(buf, n, message):
         return FIELD
     if size != n - HEAD - SEAL:
         return LENGTH
-    least, most, first, step = _SIZES[kind]
-    if not least <= size <= most or (size - first) % step:
+    first, step, least, most = _SIZES[4 * kind : 4 * kind + 4]
+    size -= first
+    if size < step * least or size % step or size > step * most and kind != DATA:
         return LENGTH
+    size += first
     if kind in (PROBE, MATCH):
         k = buf[HEAD + 4]
         if k > 8 or size < 5 + 8 * k or (size - 5 - 8 * k) & 15:
