@@ -39,6 +39,12 @@ class Sockets:
         sock.setblocking(False)
         return sock
 
+    def datagrams(self, port, group=""):
+        """boards.datagrams.Datagrams; OSError, where the port is in use."""
+        from boards.datagrams import Datagrams
+
+        return Datagrams(port, group)
+
     def place(self, address, port):
         """What `sendto` takes."""
         return socket.getaddrinfo(address, port)[0][-1]  # of an address, asks nobody

@@ -1,0 +1,73 @@
+"""A UDP socket that never blocks; addresses are six bytes: IPv4 and port."""
+
+import select
+import socket
+import struct
+
+from micropython import const
+
+_PLACES_MOST = const(24)  # of those that are sent to, kept as the port wants them
+_JOIN = getattr(socket, "IP_ADD_MEMBERSHIP", 35)  # Linux's number, which the unix port does not name
+
+
+class Datagrams:
+    """port: where it listens. group: an IPv4 multicast address to listen to as well, "": none; `joined`: whether
+    the port could. OSError.
+
+    `receive(buf)`: length of a datagram that came, which is in buf then (cut to its length), from `address`; 0: none.
+    `send(address, buf, n)`: False: it did not go out.
+    """
+
+    def __init__(self, port, group=""):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
+        self._poller = select.poll()
+        self._poller.register(self._socket, select.POLLIN)
+        self._places = {}
+        self.address = b""
+        self.joined = False
+        if group:
+            try:
+                self._socket.setsockopt(0, _JOIN, _four(group) + bytes(4))  # IPPROTO_IP
+                self.joined = True
+            except OSError:  # no network yet, or a port without
+                pass
+
+    def receive(self, buf):
+        for _ in self._poller.ipoll(0):
+            try:
+                datagram, place = self._socket.recvfrom(len(buf))
+            except OSError:  # the news that an earlier one did not arrive
+                return 0
+            self.address = six(place)
+            n = len(datagram)
+            buf[:n] = datagram
+            return n
+        return 0
+
+    def send(self, address, buf, n):
+        place = self._places.get(address)
+        if place is None:
+            if len(self._places) == _PLACES_MOST:
+                self._places.clear()
+            place = socket.getaddrinfo("%d.%d.%d.%d" % tuple(address[:4]), address[4] << 8 | address[5])[0][-1]
+            self._places[bytes(address)] = place
+        try:
+            return self._socket.sendto(memoryview(buf)[:n], place) == n
+        except OSError:
+            return False
+
+    def close(self):
+        self._socket.close()
+
+
+def six(place):
+    """Six bytes of what `recvfrom` gives: (address, port), or on the unix port a sockaddr_in."""
+    if isinstance(place, tuple):
+        return _four(place[0]) + struct.pack(">H", place[1])
+    return place[4:8] + place[2:4]
+
+
+def _four(address):
+    return bytes([int(part) for part in address.split(".")])
