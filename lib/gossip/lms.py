@@ -8,7 +8,10 @@ except ImportError:  # CPython
     from plainviper import const
 
 _CHAINS = (265, 133, 67, 34, 200, 101, 51, 26)  # p of the LM-OTS types 1 to 8: RFC 8554 table 1, SP 800-208 table 3
-_PBLC, _MESG, _LEAF, _INTR = const(0x80), const(0x81), const(0x82), const(0x83)  # each twice: RFC 8554, 7.1
+_PBLC = const(0x80)  # what a hash is of, each twice: RFC 8554, 7.1
+_MESG = const(0x81)
+_LEAF = const(0x82)
+_INTR = const(0x83)
 
 
 def _shape(public):
@@ -34,6 +37,8 @@ class Verifier:
     """Checks one signature at a time: begin(), then step() until it does not return None. Nothing raises."""
 
     def __init__(self):
+        # The key and the signature at work; p chains, of which _i comes next, at its place _j (-1: not begun); when
+        # all are done _i goes on up the tree, by _node.
         self._b = bytearray(55)  # I 16, q or node 4, chain 2, place in it 1, value n: RFC 8554, 4.4
         self._view = memoryview(self._b)
         self._head = self._view[:22]
@@ -123,8 +128,8 @@ class Verifier:
                 at = self._path + n * (i - self._p - 1)
                 other = self._signature[at : at + n]
                 up = self._start(_INTR)
-                up.update(self._tmp if not self._odd else other)
-                up.update(other if not self._odd else self._tmp)
+                up.update(other if self._odd else self._tmp)
+                up.update(self._tmp if self._odd else other)
             i += 1
             self._i = i
             hashes -= 1

@@ -13,11 +13,21 @@ except ImportError:  # CPython
 
 from gossip.lms import Verifier, length
 from gossip.seal import same
-from gossip.wire import FIELD, LENGTH, OK, OLD, ORIGIN, REUSE, SIGNATURE, STORAGE, TYPE, WINDOW
 
 _NAME = "trust"
 _VERSION = const(1)
-_KEY, _REVOKE = const(2), const(4)
+_OK = const(0)  # reasons and types: wire.py
+_FIELD = const(6)
+_LENGTH = const(7)
+_ORIGIN = const(15)
+_OLD = const(16)
+_WINDOW = const(17)
+_SIGNATURE = const(20)
+_REUSE = const(21)
+_STORAGE = const(22)
+_TYPE = const(24)
+_KEY = const(2)
+_REVOKE = const(4)
 _ORIGINS = const(15)  # numbers 1 to 15 are the utility's
 _LEAVES = const(16)  # windows: 0 leaves of the recovery key, 1.. sequences, 16 and 17 leaves of the live keys,
 _ORDERS = const(17)  # 18.. sequences of orders
@@ -100,24 +110,24 @@ class Trust:
         """What is against the message, as far as that is cheap to say; OK: it is worth a verification."""
         n = len(payload)
         if n < 12:
-            return LENGTH
+            return _LENGTH
         kind, epoch, since, until, size = unpack_from(">BBIIH", payload, 0)
         if not 1 <= kind <= _REVOKE:
-            return TYPE
+            return _TYPE
         if not 1 <= origin <= _ORIGINS:
-            return ORIGIN
+            return _ORIGIN
         key, slot = self._key(kind, epoch)
         if not key:
-            return SIGNATURE
+            return _SIGNATURE
         at = 12 + size
         if n != at + length(key):
-            return LENGTH
+            return _LENGTH
         tag = bytes(payload[1:2]) + bytes(payload[at : at + 12])
         leaf = unpack_from(">I", tag, 1)[0]
-        if self._came(slot, origin, seq, tag, leaf) == OLD:
-            return OLD
+        if self._came(slot, origin, seq, tag, leaf) == _OLD:
+            return _OLD
         self._job = (payload, at, kind, key, slot, origin, seq, since, tag, leaf)
-        return OK if self._valid(since, until, self.floor if slot else 0) else WINDOW
+        return _OK if self._valid(since, until, self.floor if slot else 0) else _WINDOW
 
     def _key(self, kind, epoch):
         """(public key, its window), or (b"", 0)."""
@@ -135,10 +145,10 @@ class Trust:
         used = _known(self._windows, slot, leaf + 1)
         last = self._last[leaf & 7]
         if used and last[:5] == tag[:5] and last != tag:
-            return REUSE
+            return _REUSE
         if _known(self._windows, origin, seq) if slot else used:
-            return OLD
-        return REUSE if used else OK
+            return _OLD
+        return _REUSE if used else _OK
 
     def _valid(self, since, until, floor):
         now = self._now()
@@ -155,7 +165,7 @@ class Trust:
         head[:9] = b"gridmote1"
         pack_into(">BIIH", head, 9, reach, origin, seq, lifetime_s)
         at = self._begun[1]
-        return OK if self._verifier.begin(self._begun[3], payload[at:], head, payload[:at]) else SIGNATURE
+        return _OK if self._verifier.begin(self._begun[3], payload[at:], head, payload[:at]) else _SIGNATURE
 
     def step(self, hashes):
         """Go on for at most so many hashes. None: there is more to do; else whether the signature is good."""
@@ -165,12 +175,12 @@ class Trust:
     def accept(self):
         """Write down that the message came whose signature is good. OK: it may be acted on and relayed."""
         if not self._good:
-            return SIGNATURE
+            return _SIGNATURE
         self._good = False
         payload, at, kind, key, slot, origin, seq, since, tag, leaf = self._begun
         reason = self._came(slot, origin, seq, tag, leaf)
         if reason:
-            if reason == REUSE:
+            if reason == _REUSE:
                 self.reuses += 1
                 if self._alarm:
                     self._alarm(origin, tag[0], leaf)
@@ -183,45 +193,45 @@ class Trust:
         body = bytes(payload[12:at])
         if kind == _REVOKE:
             if len(body) != 1:
-                return FIELD
+                return _FIELD
             least = max(least, body[0])
             keys = [k if k and k[8] >= least else b"" for k in keys]
         elif kind == _KEY and (not length(body) or body not in keys):
             end = 8 * _ORDERS + 8
             if not length(body) or not body[8] or body[8] < least:
-                return FIELD
+                return _FIELD
             if not slot:
                 keys, floor = [b"", body], since
             elif slot == _LEAVES + 1 and body[8] == tag[0] + 1:
                 keys = [key, body]
                 windows[end - 16 : end - 8] = windows[end - 8 : end]
             else:
-                return FIELD
+                return _FIELD
             windows[end - 8 : end] = bytes(8)
         if not self._save(windows, keys, least, floor):
-            return STORAGE
+            return _STORAGE
         self._last[leaf & 7] = tag
-        return OK
+        return _OK
 
     def order(self, payload, origin, seq):
         """A command to this node alone (type ORDER), sealed under its own key. OK: it is written down, obey."""
         n = len(payload) - _MAC
         if n < 13:
-            return LENGTH
+            return _LENGTH
         since, until = unpack_from(">II", payload, 5)
         if not (self._seal and 1 <= origin <= _ORIGINS):
-            return ORIGIN
+            return _ORIGIN
         if _known(self._windows, _ORDERS + origin, seq):
-            return OLD
+            return _OLD
         if not self._valid(since, until, self.floor):
-            return WINDOW
+            return _WINDOW
         head = bytearray(8)
         pack_into(">II", head, 0, origin, seq)
         if not same(self._seal.mac(b"gridmote2", head, payload[:n]), payload, n, _MAC):
-            return SIGNATURE
+            return _SIGNATURE
         windows = bytearray(self._windows)
         _mark(windows, _ORDERS + origin, seq)
-        return OK if self._save(windows, self._keys, self._least, self.floor) else STORAGE
+        return _OK if self._save(windows, self._keys, self._least, self.floor) else _STORAGE
 
     def _save(self, windows, keys, least, floor):
         """Whether this is on the shelf, and holds from now on."""
