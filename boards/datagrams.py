@@ -14,7 +14,7 @@ class Datagrams:
     """port: where it listens. group: an IPv4 multicast address to listen to as well, "": none; `joined`: whether
     the port could. OSError.
 
-    `receive(buf)`: length of a datagram that came, which is in buf then (cut to its length), from `address`; 0: none.
+    `receive(buf)`: length of a datagram that came, which is in buf then (cut if longer), from `address`; 0: none.
     `send(address, buf, n)`: False: it did not go out.
     """
 
