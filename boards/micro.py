@@ -59,14 +59,17 @@ class Micro:
             self.storage, self.storage_error = Folder(folder), ""
         except OSError as e:
             self.storage, self.storage_error = None, "%s: %s" % (folder, e)
-        kind = config["source"]["kind"]
+        kind = config["source"]["kind"] if config["source"] else None
+        self.source = None
         if kind == "adc":
             self.source = self._sampled(config, _RING_MS)
             self._stop = self.source.close
         elif kind == "synthetic":
             self.source = once("boards.sources", "simulated", config, self.clock, 2 * self.longest_block_ms)
-        else:
+        elif kind:
             raise ValueError("source.kind: %s is for computers" % kind)
+        if config["appliances"] and not pins["relays"]:
+            raise ValueError("board.relays: none, but there are appliances")
 
     def close(self):
         """Before a soft reset: DMA or a timer would go on into memory that is somebody else's then. Any time."""

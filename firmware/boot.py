@@ -27,7 +27,7 @@ _HEAP_FLOOR = const(8192)  # bytes
 
 
 class Found:
-    """What a start came to. node: a Node, or None: safe mode. why: what is wrong, "" if nothing is.
+    """What a start came to. node: a Node or Member, or None: safe mode. why: what is wrong, "" if nothing is.
 
     mark: of the given configuration (lastgood.mark), if it is in use. facts: what STATUS and EVENT "start" tell.
     """
@@ -189,7 +189,7 @@ def _try(found, board, which, pair, feed):
         return False
     finally:
         del check, merge
-        forget("settings.schema")
+        forget("settings.schema", "settings.rules", "settings.segment")
     feed()
     _step(board, 3)
     log = Log(board.write, config["log"])
@@ -203,7 +203,8 @@ def _try(found, board, which, pair, feed):
         return False
     feed()
     _step(board, 4)
-    from firmware.wiring import build
+    module = "firmware.wiring" if config["measurement"] else "firmware.lean"
+    build = __import__(module, None, None, ("build",)).build
 
     try:
         found.node = build(config, board, log, feed, found.facts, _HEAP_FLOOR)
@@ -214,7 +215,7 @@ def _try(found, board, which, pair, feed):
         return False
     finally:
         del build
-        forget("firmware.wiring")
+        forget("firmware.wiring", "firmware.lean", "firmware.parts")
     found.config, found.log = config, log
     _tell(board, found)
     _step(board, 5)

@@ -81,10 +81,13 @@ def _live(board, feed, app, slot, wanted, place):
         return healthy
 
     node.on_healthy = healthy
-    from firmware.node import work
+    from firmware.work import work
 
     work(node, status_s, energy_s)
     feed()
     from firmware.ending import leave
 
     leave(node, board, 1000)  # whoever presses Ctrl-C at a board waits
+    if node.again:
+        board.note &= ~_STEP
+        board.restart()

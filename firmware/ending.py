@@ -5,7 +5,6 @@ import gc
 
 from micropython import const
 
-_FATE = ("what was in RAM of it is lost", "on flash, to be sent at the next start")
 _DRAIN_MS = const(3000)  # how long the end waits for the last acknowledgements
 
 
@@ -16,16 +15,7 @@ def leave(node, board, drain_ms=_DRAIN_MS):
         asyncio.run(node.leave(drain_ms))
     except KeyboardInterrupt:  # once more: at once, but not without a word
         pass
-    outbox = node.link.outbox
-    saved = outbox.save()
-    said = "stopped: %d frames made, %d dropped, %d not acknowledged" % (
-        node.meter.frames,
-        outbox.dropped,
-        outbox.waiting,
-    )
-    if outbox.waiting:
-        said += " (records and earlier frames with them): " + _FATE[saved]
-    board.write(said)
+    board.write(node.rest())
 
 
 def end(board, feed, node, error):

@@ -17,17 +17,18 @@ def load(path):
 
     with open(path) as file:
         config = check(json.load(file))
-    forget("settings.schema", "settings")
+    forget("settings.schema", "settings.rules", "settings.segment", "settings")
     return config
 
 
 def start(config, board):
-    """The Node of a configuration on a board. What wires it is let go again, too."""
+    """The Node or Member of a configuration on a board. What wires it is let go again, too."""
     from firmware.log import Log
-    from firmware.wiring import build
 
+    module = "firmware.wiring" if config["measurement"] else "firmware.lean"
+    build = __import__(module, None, None, ("build",)).build
     node = build(config, board, Log(board.write, config["log"]), _nothing, {"reset": board.reset_cause}, 0)
-    forget("firmware.wiring")
+    forget("firmware.wiring", "firmware.lean", "firmware.parts")
     return node
 
 
@@ -48,7 +49,7 @@ def main(argv):
     except (ValueError, OSError) as e:
         print("%s: %s" % (argv[1], e))
         return 1
-    from firmware.node import work
+    from firmware.work import work
 
     status_s, energy_s = config["status_s"], config["energy_s"]
     del config  # it is no longer used, but would stay on the heap
@@ -56,6 +57,8 @@ def main(argv):
     from firmware.ending import leave
 
     leave(node, board)
+    if node.again:
+        board.restart()
     return 0
 
 

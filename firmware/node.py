@@ -1,4 +1,4 @@
-"""A node at work: its tasks, from the first block to the good-bye."""
+"""A node that measures, at work: its tasks, from the first block to the good-bye."""
 
 import asyncio
 import gc
@@ -7,7 +7,6 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from firmware.lamp import code
-from firmware.modules import forget
 
 _LOOK_MS = const(10000)  # at most, between looks at the clock and at what an EVENT should tell
 _WATCH_MS = const(500)
@@ -25,6 +24,7 @@ class Node:
 
     HEALTHY_S = 180
     STEADY_S = 3600
+    again = False  # no command restarts it
 
     def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free):
         self.meter = meter
@@ -43,7 +43,6 @@ class Node:
 
     async def run(self, status_s, energy_s, seconds):
         """Until the source ends or `seconds` have passed (0: never). What goes wrong in any task is raised."""
-        asyncio.get_event_loop().set_exception_handler(_failed)
         self._collect()
         asyncio.create_task(self.link.run())
         asyncio.create_task(self._report(status_s, energy_s))
@@ -117,6 +116,17 @@ class Node:
         pumping.cancel()
         self.link.session.leave(ticks_ms())
 
+    def rest(self):
+        """What waits goes to flash; what is left, in words, when it ends."""
+        outbox = self.link.outbox
+        saved = outbox.save()
+        said = "stopped: %d frames made, %d dropped, %d not acknowledged"
+        said = said % (self.meter.frames, outbox.dropped, outbox.waiting)
+        if outbox.waiting:
+            fate = "on flash, to be sent at the next start" if saved else "what was in RAM of it is lost"
+            said += " (records and earlier frames with them): " + fate
+        return said
+
     def save(self):
         """What a node that dies can still do: its energy and what waits in RAM go to flash. Raises anything."""
         try:
@@ -124,24 +134,3 @@ class Node:
             self.events.look()
         finally:
             self.link.outbox.save()
-
-
-def work(node, status_s, energy_s, seconds=0):
-    """Run it until Ctrl-C, the end of the source, or for `seconds`. What goes wrong in a task is raised."""
-    from firmware.spent import let_go
-
-    let_go()
-    del let_go
-    forget("firmware.spent")
-    gc.collect()
-    gc.threshold(-1)
-    try:
-        asyncio.run(node.run(status_s, energy_s, seconds))
-    except KeyboardInterrupt:  # falls on any task: none of them goes on
-        pass
-
-
-def _failed(loop, context):
-    """An unexpected exception in a task ends the node: half a node would look like a whole."""
-    context["future"] = None  # it would keep the node's memory
-    raise context["exception"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from time import ticks_add, ticks_diff, ticks_ms
+from time import ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -16,9 +16,7 @@ HOUR_S = 3600  # until a normal start is tried again
 TURN_S = 300  # that one configuration has for reaching its broker
 _STEP_MS = const(50)
 _STATUS_S = const(60)
-_RETRY_MS = const(5000)
 _WHY_MOST = const(240)
-_NONE = "-"  # in place of a broker that is not known
 _LESS = (  # what is done without, one after the other, if the board cannot be opened; never TLS alone
     ("broker", {}),
     ("broker", {}),  # once more, with what the vault gave back
@@ -92,10 +90,10 @@ def _configs(board):
             config = _usable(*[_json(data) for data in lastgood.read(board, which)], board.identity, check)
         except Exception:  # whatever bytes can do to it
             continue
-        if config["broker"]["host"] != _NONE and config not in configs:
+        if config["broker"]["host"] and config not in configs:
             configs.append(config)
     del check
-    forget("settings.schema")
+    forget("settings.schema", "settings.rules", "settings.segment")
     return configs
 
 
@@ -113,9 +111,7 @@ def _usable(given, secrets, identity, check):
     config = {
         "id": "gridmote-" + identity,
         "topic": {"area": "unknown", "location_type": "unknown", "location_id": identity},
-        "broker": {"host": _NONE},
-        "measurement": {"idcode": 1},
-        "source": {"kind": "synthetic"},
+        "role": "ied",
     }
     for part in (given, secrets):
         for name in ("id", "topic", "broker", "wifi", "ntp", "board"):
@@ -166,97 +162,58 @@ class _Talking:
     """On the way to one broker, or there (`up`)."""
 
     def __init__(self, board, config, found, ask):
-        from firmware.radio import Radio
-        from firmware.session import Session
-        from mqtt.publish import Publish
+        from firmware import parts
+        from firmware.teller import Teller
 
         log = Log(board.write, "info")
-        self._log = log
-        wifi, broker = config["wifi"], config["broker"]
+        broker = config["broker"]
         tls = bool(broker["ca"])
         self._why = _open(board, config, log, found.why)
-        self._mute = tls and not broker["ca"]  # a password is not for everybody to read
-        if self._mute:
-            log.warning("broker %s: not without TLS", broker["host"])
         self._board = board
         self._facts = found.facts
         self._ask = ask
-        self._radio = Radio(board.network.station, wifi["ssid"], wifi["password"], wifi["country"], log)
-        self._broker = broker
-        self._asking = None
-        if hasattr(board.clock, "sampled"):  # a certificate is judged by the time
-            from firmware.ntp import Asker
-
-            asker = Asker(board.clock, board.network, config["ntp"]["servers"], config["ntp"]["every_s"], log)
+        self._radio = parts.radio(config, board.network, log)
+        self._asking = self._teller = None
+        self._began_ms = ticks_ms()
+        asker = parts.asker(config, board, log)
+        if asker:  # a certificate is judged by the time
             self._asking = asyncio.create_task(asker.run(board.clock.reached))
-        self._topic = [config["topic"][key] for key in ("area", "location_type", "location_id")] + [config["id"]]
-        self._packet = Publish(self._name("STATUS"), 1024)
-        user = broker["user"].encode() or None
-        self._session = Session(
-            config["id"].encode(), board.network, user, broker["password"].encode(), 30, 4, 1024
-        )
-        self._session.set_last_will(self._packet.topic, b'{"state": "offline"}', True, 1)
-        self._session.set_callback(self._command)
-        self._session.on_acked = lambda seq: None
-        self._due_ms = self._said_ms = self._began_ms = ticks_ms()
-        self._told = ""
-        self.up = False
+        if tls and not broker["ca"]:  # a password is not for everybody to read
+            log.warning("broker %s: not without TLS", broker["host"])
+            return
+        topic = parts.topics(config)
+        broker["window"], broker["keepalive_s"] = 4, 30
+        session = parts.session(config, board.network, topic)
+        brokers = parts.brokers(broker, board.network)
+        self._teller = Teller(session, brokers, tls, topic, self._fields, None, self._command, log, _STATUS_S)
 
-    def _name(self, kind):
-        return "/".join(self._topic[:3] + [kind, self._topic[3]]).encode()
+    @property
+    def up(self):
+        return bool(self._teller and self._teller.up)
 
     def step(self, now):
-        from firmware.session import CLOSED, OPEN
+        if self._radio:
+            self._radio.step(now, self.up)
+        if self._teller:
+            self._teller.step(now)
 
-        session = self._session
-        self._radio.step(now, self.up)
-        if session.state == CLOSED:
-            self.up = False
-            if self._mute:
-                return
-            if session.error and str(session.error) != self._told:
-                self._told = str(session.error)
-                self._log.warning("broker %s: %s", self._broker["host"], self._told)
-            if ticks_diff(now, self._due_ms) >= 0:
-                self._due_ms = ticks_add(now, _RETRY_MS)
-                session.open(self._broker["host"], self._broker["port"], bool(self._broker["ca"]), now)
-            return
-        session.step(now)
-        if session.state == OPEN:
-            if not self.up:
-                self.up = True
-                self._told = ""
-                self._log.info("broker %s: connected", self._broker["host"])
-                session.subscribe(self._name("CMD"))
-                self._said_ms = ticks_add(now, -1000 * _STATUS_S)
-            if session.ready() and ticks_diff(now, self._said_ms) >= _STATUS_S * 1000:
-                self._said_ms = now
-                self._say(now)
-
-    def _say(self, now):
-        from mqtt.window import FREE
-
-        if self._session.window.full():
-            return
-        fields = {"state": "safe", "board": self._board.name, "uptime_s": ticks_diff(now, self._began_ms) // 1000}
-        fields["heap_free"] = self._board.free_bytes()
-        if self._board.network.station:
-            fields["rssi"] = self._board.network.station.rssi()
+    def _fields(self):
+        board = self._board
+        fields = {"state": "safe", "board": board.name, "uptime_s": ticks_diff(ticks_ms(), self._began_ms) // 1000}
+        fields["heap_free"] = board.free_bytes()
+        if self._radio:
+            fields["rssi"] = board.network.station.rssi()
         fields.update(self._facts)
         fields["why"] = self._why
-        payload = json.dumps(fields).encode()
-        self._session.send(self._packet, payload, 0, len(payload), FREE, now, True)
+        return fields
 
-    def _command(self, topic, payload):
-        if self._session._inbound.flags & 1:  # retained: it would come again after each restart
-            return
+    def _command(self, payload):
         if payload == b"restart":
             self._ask(payload)
-        elif payload == b"status":
-            self._said_ms = ticks_add(ticks_ms(), -1000 * _STATUS_S)
 
     def close(self):
-        self._session.leave(ticks_ms())
+        if self._teller:
+            self._teller.session.leave(ticks_ms())
         if self._asking:
             self._asking.cancel()
         self._board.close()

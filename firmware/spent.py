@@ -43,12 +43,16 @@ firmware.lamp Lamp __init__
 firmware.link Link __init__
 firmware.log Log __init__
 firmware.main - _nothing load start
+firmware.member Member __init__
 firmware.meter Meter __init__
 firmware.node Node __init__
+firmware.notes Notes __init__
 firmware.ntp Asker __init__
 firmware.radio Radio __init__
 firmware.session Session __init__ set_last_will _write_hello
+firmware.shelf Shelf __init__
 firmware.status Status __init__
+firmware.teller Teller __init__
 firmware.timekeeper Timekeeper __init__
 mqtt.inbound Inbound __init__
 mqtt.publish Publish __init__ room

@@ -1,13 +1,13 @@
 """The STATUS message: what state the node is in, and every counter that a person would ask for."""
 
-import json
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
+from firmware.fit import fit
+
 STATUS_BYTES = 1791  # of a message
 _TEXT_MOST = const(100)  # characters of an error
-_SHORT = const(8)  # of any text, where the message becomes too long
 _OUTBOX = (
     "storage",
     "flash_waiting",
@@ -94,10 +94,4 @@ class Status:
         if self.asker:
             fields["time_error"] = self.asker.last_error[:_TEXT_MOST]
         fields.update(self._facts)
-        data = json.dumps(fields).encode()
-        if len(data) > STATUS_BYTES:  # long texts, or such as JSON makes long
-            for name in fields:
-                if isinstance(fields[name], str):
-                    fields[name] = fields[name][:_SHORT]
-            data = json.dumps(fields).encode()
-        return data
+        return fit(fields, STATUS_BYTES)

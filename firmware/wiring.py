@@ -1,10 +1,11 @@
-"""Makes the parts of a node and connects them. Run once, then let go.
+"""Makes the parts of a node that measures and connects them. Run once, then let go.
 
 Imports stand where their code is needed: the large buffers take their room before more code does.
 """
 
 import random
 
+from firmware import parts
 from firmware.modules import forget
 
 
@@ -59,11 +60,13 @@ def build(config, board, log, feed, facts, heap_floor):
     energy = Energy(registers, board.storage, events, log)
     events.meter = meter
     status.meter, status.estimator, status.link = meter, estimator, link
-    events.event("start", **_start_facts(facts))
+    events.event("start", **parts.start_facts(facts))
     timekeeper = Timekeeper(board.clock, boots, link, config_frame, events)
     link.on_connected = timekeeper.look
-    status.radio = _radio(config, board, link, log)
-    status.asker = _asker(config, board, log)
+    status.radio = parts.radio(config, board.network, log)
+    if status.radio:
+        status.radio.on_up = link.hurry
+    status.asker = parts.asker(config, board, log)
     progress = (
         ("measuring", lambda: meter.frames),
         ("link", lambda: link.turns),
@@ -101,32 +104,6 @@ def _estimator(measurement, source, values, rectangular):
     )
 
 
-def _radio(config, board, link, log):
-    """The Radio, None where there is none."""
-    station, wifi = board.network.station, config["wifi"]
-    if not station:
-        return None
-    from firmware.radio import Radio
-
-    radio = Radio(station, wifi["ssid"], wifi["password"], wifi["country"], log)
-    radio.on_up = link.hurry
-    return radio
-
-
-def _asker(config, board, log):
-    """What asks for the time, None where the clock needs nobody."""
-    if not hasattr(board.clock, "sampled"):
-        return None
-    from firmware.ntp import Asker
-
-    return Asker(board.clock, board.network, config["ntp"]["servers"], config["ntp"]["every_s"], log)
-
-
-def _start_facts(facts):
-    """What EVENT "start" tells of them."""
-    return {key: facts[key] for key in ("reset", "during", "stage", "config", "app", "why") if facts.get(key)}
-
-
 def _trigger(measurement, channels, values, first, rectangular):
     """The phasor.Trigger of the configuration, or None where every limit is off."""
     limits = measurement["trigger"]
@@ -148,43 +125,17 @@ def _trigger(measurement, channels, values, first, rectangular):
     )
 
 
-def _brokers(broker, network):
-    """The Broker of the configuration, or its Brokers where it names more than one."""
-    if not broker["fallback"]:
-        from firmware.broker import Broker
-
-        return Broker(broker["host"], broker["port"])
-    from firmware.brokers import Brokers
-
-    addresses = [(one["host"], one["port"]) for one in [broker] + broker["fallback"]]
-    return Brokers(network, addresses, broker["back_after_s"] * 1000)
-
-
 def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
     """(Link, Status): the way to the brokers, and what is said of the node there."""
-    broker, measurement, settings = config["broker"], config["measurement"], config["outbox"]
-    place = config["topic"]
+    measurement, settings = config["measurement"], config["outbox"]
+    topic = parts.topics(config)
+    session = parts.session(config, board.network, topic)
     from firmware.follow import FollowUp
     from firmware.link import Link
-    from firmware.session import Session
     from firmware.status import STATUS_BYTES, Status
     from mqtt.publish import Publish
     from mqtt.timing import Pace, Retry
 
-    def topic(kind):
-        levels = (place["area"], place["location_type"], place["location_id"], kind, config["id"])
-        return "/".join(levels).encode()
-
-    session = Session(
-        config["id"].encode(),
-        board.network,
-        broker["user"].encode() if broker["user"] else None,
-        broker["password"].encode(),
-        broker["keepalive_s"],
-        broker["window"],
-        broker["max_packet"],
-    )
-    session.set_last_will(topic("STATUS"), b'{"state": "offline"}', True, 1)
     pace = Pace(measurement["rate"] * settings["backlog_times"])
     follow = FollowUp(outbox.backlog, pace, topic, board.clock, STATUS_BYTES)
     status = Status(follow.packet, topic("STATUS"), board, measurement["idcode"], boots.boot, facts)
@@ -193,8 +144,8 @@ def _link(config, board, outbox, boots, live_most, config_frame, log, facts):
         outbox,
         follow,
         Retry(random.randrange),
-        _brokers(broker, board.network),
-        bool(broker["ca"]),
+        parts.brokers(config["broker"], board.network),
+        bool(config["broker"]["ca"]),
         Publish(topic("PMU"), live_most),
         config_frame,
         status,

@@ -28,7 +28,7 @@ def test_a_configuration_that_cannot_be_used_is_told_before_anything_is_fetched(
     image, config = tmp_path / "image.uf2", tmp_path / "meter.json"
     image.write_bytes(b"")
     for text, words in ((None, "No such file"), ("{", "not JSON"), ("[]", "an object is needed"),
-                        (json.dumps({**EXAMPLE, "colour": 1}), "colour"), ('{"id": "x"}', "broker")):
+                        (json.dumps({**EXAMPLE, "colour": 1}), "colour"), ('{"id": "x"}', "topic")):
         if text is not None:
             config.write_text(text)
         assert emulate.main(["--image", str(image), "--config", str(config)]) == 1

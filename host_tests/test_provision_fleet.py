@@ -1,7 +1,9 @@
 """`gridmote provision --fleet`: every row right or nothing written, and mistakes with line and column."""
 
 import csv
+import hashlib
 import io
+import json
 
 import pytest
 from hypothesis import given
@@ -145,3 +147,28 @@ def test_any_table_is_taken_or_named(tmp_path_factory, rows):
     assert sorted(path.name for path in (folder / "all").iterdir()) == sorted(one.plan.id for one in found)
     for one in found:
         node_config.read(folder / "all" / one.plan.id)
+
+
+def test_roles_that_measure_nothing_and_their_numbers(work):
+    head = "id,role,broker.host,measurement.idcode,source.kind,gossip.number,topic.location_id"
+    rows = ["heater,ied,,,,,1", "car,ied,,,,4711,1", "ssc,ssc,hub,,,4712,1", "home,meter,hub,7,synthetic,,1",
+            "far,ied,,,,4711,2"]  # another segment
+    base = {"topic": {"area": "here", "location_type": "station"}}
+    (work.folder / "meter.json").write_text(json.dumps(base))
+
+    def table(*rows):
+        return "\n".join([head, *rows]) + "\n"
+
+    done = fleet(work, table(*rows))
+    assert done.stdout.count("none") >= 6
+    numbers = [node_config.read(work.folder / "all" / row.split(",")[0])[1]["gossip"]["number"] for row in rows]
+    assert numbers[1:3] == [4711, 4712] and numbers[4] == 4711 and len(set(numbers)) == 4
+    assert numbers[0] == int.from_bytes(hashlib.sha256(b"heater").digest()[:4], "big") >> 2
+    twice = fleet(work, table(*rows, "bike,ied,,,,4712,1"), status=1).stderr
+    assert ":7:6: gossip.number 4712 in here/station/1: also in line 4" in twice
+    later = fleet(work, table("bike,ied,,,,4712,1"), status=1).stderr
+    assert "gossip.number: 4712 is that of ssc" in later and not (work.folder / "all/bike").exists()
+    assert "gossip.number: must be" in fleet(work, table("bike,ied,,,,15,1"), status=1).stderr
+    wrong = fleet(work, table("bike,ied,hub,9,synthetic,,1", "van,meter,hub,9,,,1"), status=1).stderr
+    assert ":2:4: measurement: the role ied" in wrong or ":2:1: measurement: the role ied" in wrong
+    assert "source: missing" in wrong

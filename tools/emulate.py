@@ -55,7 +55,7 @@ def read(path):
 
 def configuration(given, port):
     """The configuration for the emulated network: Wi-Fi, broker and time there, without TLS, the rest as given."""
-    broker = {key: value for key, value in given["broker"].items() if key not in layout.KEY_FILES}
+    broker = {key: value for key, value in given.get("broker", {}).items() if key not in layout.KEY_FILES}
     return {**given, "broker": {**broker, "host": "10.0.0.1", "port": port, "fallback": []},
             "wifi": {"ssid": "RP2040PY-GUEST", **given.get("wifi", {})},
             "ntp": {"servers": ["10.0.0.1"], **given.get("ntp", {})}}

@@ -22,13 +22,20 @@ MARCHES = {
     "micropython32": "x86",
 }  # of the unix ports; armv6m is the RP2040, xtensawin the ESP32
 BOARD_MARCHES = (("rp2", "armv6m"), ("esp32", "xtensawin"), ("unix", "x86"))
-NOT_BESIDE = {"firmware.ending", "firmware.safe"}  # end of a meter, or in place of one
+NOT_BESIDE = {"firmware.ending", "firmware.safe"}  # end of a node, or in place of one
 KEPT_LONGER = {"c37118.restamp"}  # forgotten as a module, kept by the timekeeper until the time is known
 SOURCES = {  # where samples come from: what only that needs
     "adc": {"boards.sampled", "boards.*.adc"},
     "synthetic": {"boards.paced", "boards.synthetic", "waveform.kernels"},
     "replay": {"boards.paced", "boards.unix.replay", "waveform.gmr"},
 }
+MEASURING = {  # what only a node that measures needs, and
+    "c37118*", "energy*", "outbox*", "phasor*", "waveform*", "mqtt.timing", "boards.source", "firmware.energy",
+    "firmware.events", "firmware.follow", "firmware.link", "firmware.meter", "firmware.node", "firmware.status",
+    "firmware.timekeeper",
+}
+LEAN = {"firmware.member", "firmware.notes", "firmware.shelf", "firmware.teller"}  # one that does not
+ONE_BROKER = {"firmware.brokers"}  # what that does without
 
 
 def prepare():
@@ -100,7 +107,16 @@ def let_go(root=ROOT):
 def together(sizes, source):
     """Bytes of the modules that a meter has loaded at the same time, with its samples from `source` (SOURCES)."""
     others = set().union(*SOURCES.values()) - SOURCES[source]
-    gone = (let_go() - KEPT_LONGER) | NOT_BESIDE | others
+    return _without(sizes, (let_go() - KEPT_LONGER) | NOT_BESIDE | LEAN | others)
+
+
+def together_ied(sizes):
+    """The same of an appliance that has one broker."""
+    others = set().union(*SOURCES.values())
+    return _without(sizes, let_go() | NOT_BESIDE | MEASURING | ONE_BROKER | others)
+
+
+def _without(sizes, gone):
     return sum(size for name, size in sizes.items() if not any(fnmatch(name, pattern) for pattern in gone))
 
 
@@ -128,6 +144,7 @@ def show(console, found, before=None):
     table.add_row("all that is sent", *cells(lambda sizes: sum(sizes.values())))
     for source in ("adc", "synthetic"):
         table.add_row(f"meter, loaded together, {source}", *cells(lambda sizes, s=source: together(sizes, s)))
+    table.add_row("ied, loaded together", *cells(together_ied))
     console.print(table)
 
 

@@ -38,6 +38,9 @@ class Board:
         self.clock = Clock(config["clock"])
         self.network = Network(config["broker"])
         self.storage, self.storage_error = _storage(config["outbox"])
+        self.source = None
+        if not config["source"]:
+            return
         kind = config["source"]["kind"]
         if kind == "adc":
             raise ValueError("source.kind: a computer has no ADC")
@@ -60,6 +63,8 @@ class Board:
         self.lit = on
 
     def relay(self, i, on):
+        if self.relays.get(i) != on:
+            self.write("relay %d %s" % (i, "on" if on else "off"))
         self.relays[i] = on
 
     def watchdog(self, timeout_ms):

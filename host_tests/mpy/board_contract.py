@@ -20,6 +20,13 @@ def configuration(**sections):
     return check(config)
 
 
+def lean(**sections):
+    """A configuration that measures nothing."""
+    from settings.schema import check
+
+    return check(dict({"id": "heater", "role": "ied", "topic": PLACE}, **sections))
+
+
 def stage_one(board, name):
     """Before any configuration."""
     assert board.name == name
@@ -68,6 +75,13 @@ def stage_two(board, run, relays=True):
         board.relay(1, False)
     blocks(source, run, 5)
     board.close()
+
+
+def without_source(made, **sections):
+    """open() with a configuration that measures nothing."""
+    made.open(lean(**sections))
+    assert made.source is None and made.clock and made.network
+    made.close()
 
 
 def blocks(source, run, wanted):

@@ -81,6 +81,8 @@ class Storage:
         return list(self.files)
 
     def size(self, name):
+        if name not in self.files:
+            raise OSError(2)
         return self.files[name].size
 
     def _check(self, name, size):

@@ -7,7 +7,7 @@ import fake_wlan
 
 fake_rp2.install()
 fake_wlan.install(3)
-from board_contract import configuration, loaded, stage_one, stage_two
+from board_contract import configuration, lean, loaded, stage_one, stage_two, without_source
 
 from boards.rp2.board import Board
 
@@ -57,6 +57,16 @@ try:
     raise AssertionError("a recording on a board")
 except ValueError as e:
     assert "source.kind" in str(e)
+os.rmdir(FOLDER)
+
+washer = {"kind": "run", "name": "washer", "relay": 0, "watts": 9, "minutes": 9, "by": 9}
+without_source(Board(), outbox={"folder": FOLDER}, appliances=[washer], board={"relays": [14]})
+os.rmdir(FOLDER)
+try:
+    Board().open(lean(outbox={"folder": FOLDER}, appliances=[washer]))
+    raise AssertionError("an appliance without a relay")
+except ValueError as e:
+    assert "board.relays" in str(e)
 os.rmdir(FOLDER)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from board_contract import configuration, loaded, stage_one, stage_two
+from board_contract import configuration, loaded, stage_one, stage_two, without_source
 
 from boards.unix.board import Board
 
@@ -14,6 +14,7 @@ assert board.reset_cause == "power" and board.note == 0 and board.node_folder ==
 board.open(configuration())
 stage_two(board, lambda us: time.sleep_us(us))
 assert "boards.sources" not in loaded() and "boards.unix.replay" not in loaded()
+without_source(Board())
 try:
     Board().open(configuration(source={"kind": "adc"}))
     raise AssertionError("an ADC on a computer")

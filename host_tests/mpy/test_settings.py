@@ -6,6 +6,7 @@ from certificate import CERTIFICATE
 
 from boards.tls import trusting
 from settings.schema import SECRETS, ConfigError, check, merge
+from settings.segment import number_of
 
 HIDDEN = "hidden-4711"
 PEM = "/tmp/gridmote-settings-%s.pem" % os.urandom(4).hex()
@@ -36,7 +37,7 @@ def nested(path, value):
 
 
 def test_every_secret_is_a_key():
-    full = check(valid())
+    full = check(dict(valid(), gossip={}))
     for secret in SECRETS:
         section, key = secret.split(".")
         assert full[section][key] == ""
@@ -115,6 +116,78 @@ def test_lengths_of_keys_and_passphrases():
             assert path in mistakes(check, config), value
 
 
+def lean(**sections):
+    config = {"id": "a", "role": "ied", "topic": {"area": "a", "location_type": "b", "location_id": "c"}}
+    config.update(sections)
+    return config
+
+
+def test_roles():
+    for role in ("ied", "meter", "ssc"):
+        full = check(lean(role=role))
+        assert full["measurement"] is None and full["source"] is None and full["broker"]["host"] == ""
+    for role in ("ied", "ssc"):
+        told = mistakes(check, dict(valid(), role=role))
+        assert told.count("measures nothing") == 2 and told.startswith("measurement: ")
+    assert "role: must be one of" in mistakes(check, lean(role="toaster"))
+    meter = valid()
+    for part, other in (("measurement", "source"), ("source", "measurement")):
+        alone = dict(valid())
+        del alone[part]
+        told = mistakes(check, alone)
+        assert told.startswith(part + ": missing") and other in told, told
+        assert part + ": " in mistakes(check, dict(valid(), **{part: False}))
+    del meter["broker"]
+    assert "broker.host: missing" in mistakes(check, meter)
+
+
+def test_numbers_of_nodes():
+    # 2^-2 of the first four bytes of sha256sum's digest of "a"
+    key = {"segment_key": "0" * 64}
+    assert check(lean(gossip=key))["gossip"]["number"] == 0xCA978112 >> 2 == number_of("a")
+    assert check(lean())["gossip"] is None
+    assert check(lean(gossip={"number": 16}))["gossip"]["number"] == 16
+    for number in (1, 15, -1, 1 << 30, 20.5, True, "20"):
+        assert "gossip.number" in mistakes(check, lean(gossip={"number": number})), number
+    good = {"seeds": (["a:1", "::1:65535"], []), "group": ("", "224.0.0.251"), "notifiers": ([], [1, 0x3FFFFFFF])}
+    bad = {"seeds": (["a"], ["a:"], [":1"], ["a:0"], ["a:65536"], ["a:+1"], ["a:1"] * 9, "a:1", [1])}
+    bad["group"] = ("223.0.0.1", "240.0.0.1", "224.0.0", "224.0.0.256", "224.0.0.x", 7)
+    bad["notifiers"] = ([0], [1 << 30], ["1"], [16] * 17)
+    for key in good:
+        for value in good[key]:
+            check(lean(gossip={key: value}))
+        for value in bad[key]:
+            assert "gossip." + key in mistakes(check, lean(gossip={key: value})), value
+
+
+def test_appliances():
+    run = {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90, "by": 420}
+    cool = {"kind": "thermostat", "name": "fridge", "relay": 1, "watts": 90, "normal": 500, "saving": 700}
+    cool["storing"] = 300
+    full = check(lean(appliances=[run, cool], board={"relays": [3, 4]}))["appliances"]
+    assert full[0]["from"] == 0 and full[0]["priority"] == 2 and full[1]["band"] == 50 and "by" not in full[1]
+    assert run == {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90, "by": 420}
+    assert len(check(lean(appliances=[run, cool]))["appliances"]) == 2  # a computer has no relays to be named
+    for change, where in (
+        ({"kind": "toaster"}, "appliances[1].kind: must be"),
+        ({"kind": ["run"]}, "appliances[1].kind: must be"),
+        ({"watts": 0}, "appliances[1].watts: must be"),
+        ({"wats": 1}, "appliances[1].wats: unknown"),
+        ({"name": "fridge"}, "appliances[1].name: 'fridge'"),
+        ({"relay": 1}, "appliances[1].relay: 1 has another"),
+        ({"relay": 2}, "appliances[1].relay: 2, but board.relays"),
+        ({"by": None}, "appliances[1].by: missing"),
+    ):
+        told = mistakes(check, lean(appliances=[cool, dict(run, **change)], board={"relays": [3, 4]}))
+        assert told.startswith(where), told
+    assert "appliances: " in mistakes(check, lean(role="ssc", appliances=[run]))
+    for wrong in (run, [run] * 5, ["run"], [None]):
+        assert mistakes(check, lean(appliances=wrong)).startswith("appliances: must be"), wrong
+
+
+test_roles()
+test_numbers_of_nodes()
+test_appliances()
 test_every_secret_is_a_key()
 test_merge_lays_over_and_changes_neither()
 test_only_secrets_are_secrets()

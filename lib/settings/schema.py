@@ -1,6 +1,21 @@
 """The configuration of a node: every key with its default, its bounds and its meaning, and the check of it."""
 
+from settings.rules import (
+    anything,
+    brokers,
+    country,
+    hosts,
+    one_of,
+    passphrase,
+    pins,
+    power_of_two,
+    text,
+    truth,
+    whole,
+)
+
 REQUIRED = None  # in place of a default
+OPTIONAL = ()  # in place of a section's default: it may be missing, and is None then
 SECRETS = ("broker.password", "gossip.node_key", "gossip.segment_key", "wifi.password")  # are never shown
 HIDDEN = SECRETS + ("broker.key",)  # no message shows these: a key may stand where its path belongs
 
@@ -9,105 +24,28 @@ class ConfigError(ValueError):
     """One line for each mistake: its path, what is there and what is allowed."""
 
 
-def text(most, least=1, chars=None):
-    """A string of least..most bytes, all of `chars` if given."""
-    allowed = "a string of %d to %d bytes" % (least, most) + (" out of %s" % chars if chars else "")
-
-    def check(value):
-        ok = isinstance(value, str) and least <= len(value.encode()) <= most
-        return None if ok and (not chars or all(c in chars for c in value)) else allowed
-
-    return check
-
-
-def whole(least, most):
-    """An integer."""
-
-    def check(value):
-        ok = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-        return None if ok else "a whole number from %d to %d" % (least, most)
-
-    return check
-
-
-def one_of(*choices):
-    def check(value):
-        return (
-            None
-            if value in choices and type(value) in [type(c) for c in choices]
-            else "one of %s" % ", ".join([repr(c) for c in choices])
-        )
-
-    return check
-
-
-def truth(value):
-    return None if isinstance(value, bool) else "true or false"
-
-
-def power_of_two(least, most):
-    def check(value):
-        ok = whole(least, most)(value) is None and value & (value - 1) == 0
-        return None if ok else "a power of two from %d to %d" % (least, most)
-
-    return check
-
-
-def passphrase(value):
-    ok = isinstance(value, str) and (not value or 8 <= len(value.encode()) <= 63)
-    return None if ok else "8 to 63 bytes (WPA2), or empty"
-
-
-def country(value):
-    ok = isinstance(value, str) and len(value) in (0, 2) and all("a" <= c <= "z" for c in value.lower())
-    return None if ok else "two letters, or empty"
-
-
-def hexadecimal(*lengths):
-    """A string of one of `lengths` bytes in hexadecimal, or empty."""
-    allowed = " or ".join([str(2 * n) for n in lengths]) + " hexadecimal digits, or empty"
-
-    def check(value):
-        ok = isinstance(value, str) and (not value or len(value) // 2 in lengths and len(value) % 2 == 0)
-        return None if ok and all(c in "0123456789abcdefABCDEF" for c in value) else allowed
-
-    return check
-
-
-def brokers(value):
-    ok = isinstance(value, list) and len(value) <= 4
-    for broker in value if ok else ():
-        ok = ok and isinstance(broker, dict) and set(broker) == {"host", "port"}
-        ok = ok and text(255)(broker["host"]) is None and whole(1, 65535)(broker["port"]) is None
-    return None if ok else 'a list of up to 4 {"host": ..., "port": ...}'
-
-
-def hosts(value):
-    ok = isinstance(value, list) and len(value) <= 4 and all(text(255)(host) is None for host in value)
-    return None if ok else "a list of up to 4 names or addresses"
-
-
-def pins(value):
-    ok = isinstance(value, list) and len(value) <= 8 and all(whole(0, 64)(pin) is None for pin in value)
-    return None if ok else "a list of up to 8 numbers of GPIOs"
-
-
-def anything(value):
-    """Checked by the one who uses it: a source knows its own keys."""
-    return None if isinstance(value, dict) else "an object"
-
-
 _LEVEL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 FORMATS = ("int16-polar", "int16-rectangular", "float32-polar", "float32-rectangular")
 
-# key: (check or nested schema, default, meaning). A default of REQUIRED must be given.
+
+def objects(value):
+    ok = isinstance(value, list) and len(value) <= 4 and all(isinstance(one, dict) for one in value)
+    return None if ok else "a list of up to 4 objects"
+
+
+# key: (check or nested schema, default, meaning). A default of REQUIRED must be given. A nested schema by its name
+# is in settings.segment: a node that only measures does without, the names there would stay in its memory.
 SCHEMA = {
     "id": (
         text(64, chars=_LEVEL),
         REQUIRED,
         "producer id: last level of every topic, and the MQTT client id",
     ),
-    "role": (one_of("meter"), "meter", "what the node does"),
+    "role": (
+        one_of("ied", "meter", "ssc"),
+        "meter",
+        "an appliance; a household's meter, which measures if it has a measurement; a substation's controller",
+    ),
     "topic": (
         {
             "area": (text(64, chars=_LEVEL), REQUIRED, "first level of the topic"),
@@ -119,7 +57,7 @@ SCHEMA = {
     ),
     "broker": (
         {
-            "host": (text(255), REQUIRED, "name or address of the MQTT broker"),
+            "host": (text(255, 0), "", "name or address of the MQTT broker; empty: none, if nothing is measured"),
             "port": (whole(1, 65535), 1883, "8883 is usual with TLS"),
             "user": (text(255, 0), "", "empty: none"),
             "password": (text(255, 0), "", "never logged"),
@@ -140,8 +78,8 @@ SCHEMA = {
             "back_after_s": (whole(1, 86400), 60, "how long `host` must answer before the node returns to it"),
             "max_packet": (whole(64, 65536), 1024, "largest packet accepted from the broker, bytes"),
         },
-        REQUIRED,
-        "where frames go",
+        {},
+        "where frames, STATUS and EVENT go",
     ),
     "measurement": (
         {
@@ -172,8 +110,8 @@ SCHEMA = {
                 "what sets the trigger bits of STAT, and keeps the outbox at full rate around it",
             ),
         },
-        REQUIRED,
-        "what is measured and how it is framed",
+        OPTIONAL,
+        "what a meter measures and how it is framed; without it and source nothing is",
     ),
     "source": (
         {
@@ -192,8 +130,8 @@ SCHEMA = {
                 "mark every frame as test data in STAT (these sources do not measure a grid)",
             ),
         },
-        REQUIRED,
-        "where samples come from",
+        OPTIONAL,
+        "where a meter's samples come from",
     ),
     "outbox": (
         {
@@ -233,14 +171,12 @@ SCHEMA = {
         {},
         "how a board joins the network",
     ),
-    "gossip": (
-        {
-            "segment_key": (hexadecimal(32), "", "seals every hop inside the segment (HMAC-SHA-256); empty: none"),
-            "node_key": (hexadecimal(32), "", "seals commands to this node alone (HMAC-SHA-256); empty: none"),
-            "tariff_key": (hexadecimal(48, 56), "", "public LMS key of tariffs (RFC 8554, 5.3); empty: none"),
-        },
-        {},
-        "keys of the gossip among nodes",
+    "gossip": ("GOSSIP", OPTIONAL, "the gossip among nodes: without a segment key there is none"),
+    "tariff": ("TARIFF", OPTIONAL, "how an ied follows tariffs"),
+    "appliances": (
+        objects,
+        [],
+        "what an ied switches by price and period, a relay each; up to 4 objects",
     ),
     "board": (
         {
@@ -286,12 +222,49 @@ def check(config, schema=SCHEMA, path=""):
     """`config` with every default filled in; ConfigError with one line for each mistake, without any secret."""
     mistakes = []
     full = _fill(config, schema, path, mistakes)
+    if schema is SCHEMA and not mistakes:
+        _agree(full, mistakes)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return full
 
 
+def _agree(full, mistakes):
+    """Parts that need or forbid each other; what one makes of another is filled in."""
+    role, relays, gossip = full["role"], len(full["board"]["relays"]), full["gossip"]
+    given = [name for name in ("measurement", "source") if full[name]]
+    if role != "meter":
+        mistakes += ["%s: the role %s measures nothing, leave it out" % (name, role) for name in given]
+    elif len(given) == 1:
+        other = "source" if given[0] == "measurement" else "measurement"
+        mistakes.append("%s: missing (%s); %s alone is of no use" % (other, SCHEMA[other][2], given[0]))
+    if given and not full["broker"]["host"]:
+        mistakes.append("broker.host: missing (where what is measured goes)")
+    if full["appliances"] and role != "ied":
+        mistakes.append("appliances: of an ied only, not of the role %s" % role)
+    if full["appliances"]:
+        from settings.segment import filled
+
+        if not full["tariff"]:
+            full["tariff"] = _fill({}, "TARIFF", "tariff", mistakes)
+        full["appliances"] = filled(full["appliances"], relays, _fill, mistakes)
+    if gossip and not gossip["number"]:
+        from settings.segment import number_of
+
+        gossip["number"] = number_of(full["id"])
+
+
+def keys_of(section):
+    """The schema of a section, which may be known by its name."""
+    if isinstance(section, str):
+        from settings import segment
+
+        return getattr(segment, section)
+    return section
+
+
 def _fill(config, schema, path, mistakes):
+    schema = keys_of(schema)
     if not isinstance(config, dict):
         mistakes.append("%s: an object is needed" % (path or "the configuration"))
         return {}
@@ -304,7 +277,9 @@ def _fill(config, schema, path, mistakes):
         value = config.get(key, default)
         if value is REQUIRED:
             mistakes.append("%s: missing (%s)" % (where, meaning))
-        elif isinstance(rule, dict):
+        elif value is OPTIONAL:
+            full[key] = None
+        elif isinstance(rule, (dict, str)):
             full[key] = _fill(value, rule, where, mistakes)
         else:
             allowed = rule(value) if key in config else None

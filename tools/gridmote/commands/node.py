@@ -147,11 +147,20 @@ def _schema(as_json):
 
 
 def _introduce(config, word_size, heap, tell):
-    topic = "/".join([*config["topic"].values(), "PMU", config["id"]])
     measurement, broker, source = config["measurement"], config["broker"], config["source"]
-    what = Path(source["file"]).name if source["kind"] == "replay" else "a synthetic grid"
-    tell("start", f"node {config['id']} on {word_size} bits, heap {heap or 'default'}: {what}, "
-         f"{measurement['rate']} frames/s, IDCODE {measurement['idcode']}")
+    topic = "/".join([*config["topic"].values(), "PMU" if measurement else "EVENT", config["id"]])
+    if measurement:
+        what = Path(source["file"]).name if source["kind"] == "replay" else "a synthetic grid"
+        what += f", {measurement['rate']} frames/s, IDCODE {measurement['idcode']}"
+    else:
+        names = ", ".join(f"{one['name']} ({one['kind']})" for one in config["appliances"])
+        what = f"{config['role']}, {names or 'measures nothing'}"
+    tell("start", f"node {config['id']} on {word_size} bits, heap {heap or 'default'}: {what}")
+    if config["gossip"] and config["gossip"]["segment_key"]:
+        tell("start", f"gossip: number {config['gossip']['number']}, port {config['gossip']['port']}")
+    if not broker["host"]:
+        tell("start", "no broker: events are told here; Ctrl-C ends it")
+        return
     tell("start", f"topic {topic} at {broker['host']}:{broker['port']}{' with TLS' if broker['ca'] else ''}"
          "; Ctrl-C ends it", topic=topic)
 

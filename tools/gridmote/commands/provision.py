@@ -24,13 +24,14 @@ _AGAIN = ("The application on the board starts again at the next power-on or res
 
 def _facts(one):
     """[(name, value)] to be told of a node."""
-    full, broker = one.plan.full, one.plan.full["broker"]
+    full, broker, measurement = one.plan.full, one.plan.full["broker"], one.plan.full["measurement"]
     others = ", ".join(f"{other['host']}:{other['port']}" for other in broker["fallback"])
     return [
         ("node", one.plan.id), ("in", f"{one.place}, {'written' if one.changed else 'as it was'}"),
-        ("topic", "/".join(one.plan.topic[:3])), ("IDCODE", str(full["measurement"]["idcode"])),
+        ("topic", "/".join(one.plan.topic[:3])), ("role", full["role"]),
+        ("IDCODE", str(measurement["idcode"]) if measurement else "none"),
         ("broker", f"{broker['host']}:{broker['port']}{' TLS' if 'ca' in one.plan.files else ''}"
-         + (f", then {others}" if others else "")),
+         + (f", then {others}" if others else "") if broker["host"] else "none"),
         ("Wi-Fi", full["wifi"]["ssid"] or "none"), ("certificate", describe_certificate(one.made)),
         ("node key", one.made.node_key),
     ]

@@ -72,11 +72,12 @@ def _check(config, secrets, names):
         checked = check(merge(config, secrets))
     except ConfigError as error:
         raise _mistakes(error, names) from error
-    if checked["source"]["kind"] == "replay":
+    source = checked["source"]
+    if source and source["kind"] == "replay":
         raise Fault(f"{names[0]}: source.kind: replay is for `gridmote node`; boards have synthetic, adc")
     try:
-        if checked["source"]["kind"] == "synthetic":
-            settings(checked["source"]["grid"])
+        if source and source["kind"] == "synthetic":
+            settings(source["grid"])
     except (ValueError, TypeError, KeyError) as error:
         raise Fault(f"{names[0]}: source.grid: {error}") from error
     for key in KEY_FILES:

@@ -1,4 +1,4 @@
-"""Looks on while a board starts, until its first frame was acknowledged."""
+"""Looks on while a board starts, until its first frame or event was acknowledged."""
 
 import re
 import time
@@ -6,7 +6,7 @@ import time
 from gridmote.fault import Fault
 
 _RUNNING = re.compile(r"running: (.*)")
-_ACKED = re.compile(r"first frame acknowledged")
+_ACKED = re.compile(r"first (frame|event) acknowledged|events are told here only")  # where there is no broker
 _NOT = re.compile(r"application \w+ does not start: (.*)")
 _SAFE = re.compile(r"safe mode: (.*)")
 _REPL = re.compile(r'^(>>> |Type "help\(\)")')
@@ -47,7 +47,7 @@ class _Console:
 
 
 def watch(link, reopen, say, patience_s):
-    """Until the first frame was acknowledged; Fault that says how far it came.
+    """Until the first frame or event was acknowledged; Fault that says how far it came.
 
     reopen(): a new Link after the old one broke. say(line): what the board writes.
     """

@@ -10,7 +10,8 @@ from gridmote.fault import Fault
 from gridmote.processes import BUILD
 from gridmote.provision import install, layout
 from gridmote.provision.folder import FolderPlace
-from settings.schema import REQUIRED, SCHEMA, ConfigError, check
+from settings.schema import OPTIONAL, REQUIRED, SCHEMA, ConfigError, check, keys_of
+from settings.segment import APPLIANCE, APPLIANCES
 from waveform.gmr import RecordingError, read_head
 from waveform.grid import settings
 
@@ -74,7 +75,7 @@ def _check_files(config, folder):
             raise ValueError(f"broker.{name}: no file {shown}")
     source = config["source"]
     check_grid(source)
-    if source["kind"] != "replay":
+    if not source or source["kind"] != "replay":
         return
     if not source["file"]:
         raise ValueError("source.file: missing (the recording to replay: COMTRADE .cfg or .cff, or .gmr)")
@@ -83,8 +84,8 @@ def _check_files(config, folder):
 
 
 def check_grid(source):
-    """ValueError for a synthetic source with what no grid is."""
-    if source["kind"] == "synthetic":
+    """ValueError for a synthetic source with what no grid is; None is no source."""
+    if source and source["kind"] == "synthetic":
         try:
             settings(source["grid"])
         except (ValueError, TypeError, KeyError) as error:
@@ -106,7 +107,7 @@ def prepare(given, config, folder, convert):
     if outbox.setdefault("folder", config["id"] + ".outbox"):
         outbox["folder"] = str((folder / outbox["folder"]).resolve())
     source = config["source"]
-    if source["kind"] == "replay":
+    if source and source["kind"] == "replay":
         path = (folder / source["file"]).resolve()
         try:
             if path.suffix.lower() != ".gmr":
@@ -160,6 +161,9 @@ def schema_rows(schema=SCHEMA, path=""):
     rows = []
     for key, (rule, default, meaning) in schema.items():
         where = f"{path}.{key}" if path else key
+        rule = keys_of(rule)
+        if default is OPTIONAL:
+            default = {}
         if isinstance(rule, dict):
             rows.append({"key": where, "default": default, "allowed": "an object of:", "meaning": meaning})
             rows += schema_rows(rule, where)
@@ -167,4 +171,9 @@ def schema_rows(schema=SCHEMA, path=""):
             must = default is REQUIRED
             rows.append({"key": where, "default": None if must else default, "allowed": _short(rule(object())),
                          "meaning": meaning})
+        if where == "appliances":
+            rows += schema_rows(APPLIANCE, "appliances[]")
+            for kind, keys in APPLIANCES.items():
+                rows += [{**row, "meaning": f"{kind}: {row['meaning']}"}
+                         for row in schema_rows(keys, "appliances[]")]
     return rows

@@ -2,6 +2,7 @@
 
     ca.pem ca.key            the CA of the nodes' certificates; one's own (PEM) may be put here instead
     segments/A,B,C.key       hexadecimal; seals the gossip of the segment at topic A/B/C
+    segments/A,B,C.numbers   a line for each of its nodes: its number in the gossip, and its id
     nodes/ID.key             hexadecimal, the newest first; the second is what a node still has that a change of its
                              keys did not reach
 
@@ -149,6 +150,20 @@ class Authority:
         if lines != before:
             self._write(path, "".join(f"{line}\n" for line in lines).encode())
         return lines[0]
+
+    def take_number(self, segment, node_id, number):
+        """The node's number in the segment's gossip is its own from now on. Fault if another node has it."""
+        path = self.folder / "segments" / f"{','.join(segment)}.numbers"
+        before = path.read_text().splitlines() if path.exists() else []
+        own = f"{number} {node_id}"
+        if own in before:
+            return
+        lines = [line for line in before if line.partition(" ")[2] != node_id]
+        for line in lines:
+            if line.partition(" ")[0] == str(number):
+                raise Fault(f"gossip.number: {number} is that of {line.partition(' ')[2]}, as {path} has it; "
+                            "give another one (its line may be deleted if that node is no more)")
+        self._write(path, "".join(f"{line}\n" for line in [*lines, own]).encode())
 
     def _write(self, path, data):
         """Atomically."""

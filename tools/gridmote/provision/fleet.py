@@ -136,8 +136,9 @@ def _at(row, key, text):
 
 _SINGLE = (  # what brokers and concentrators take for one node where two have it
     ("id", "id", lambda one: one.id),
-    ("measurement.idcode", "measurement.idcode", lambda one: one.full["measurement"]["idcode"]),
+    ("measurement.idcode", "measurement.idcode", lambda one: (one.full["measurement"] or {}).get("idcode")),
     ("topic.location_id", "topic", lambda one: "/".join(one.topic)),
+    ("gossip.number", "gossip.number", lambda one: f"{one.number} in {'/'.join(one.topic[:3])}"),
 )
 
 
@@ -146,6 +147,8 @@ def _twice(found):
         first = {}
         for row, one in found:
             value = value_of(one)
+            if value is None:
+                continue
             if value in first:
                 yield _at(row, key, f"{what} {value}: also in line {first[value]}")
             first.setdefault(value, row.line)

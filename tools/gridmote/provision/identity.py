@@ -17,6 +17,7 @@ from gridmote.provision.layout import KEY_FILES, NodeSet, inside, on_device
 from gridmote.provision.values import drop, get, put, split
 from gridmote.sign.store import read_public
 from settings.schema import ConfigError, check
+from settings.segment import number_of
 
 _P256_NEEDED = "not a P-256 key"
 
@@ -40,6 +41,12 @@ class Plan(NamedTuple):
     @property
     def id(self):
         return self.full["id"]
+
+    @property
+    def number(self):
+        """In the gossip of its segment."""
+        gossip = self.full["gossip"]
+        return gossip["number"] if gossip else number_of(self.id)
 
     @property
     def topic(self):
@@ -202,6 +209,7 @@ def _gossip_keys(plan, given, old, authority, new_keys):
     if new_keys:
         had = ["", had[1]]
     has = [(one or other or "").lower() for one, other in zip(said, had, strict=True)]
+    authority.take_number(segment, plan.id, plan.number)
     put(given, "gossip.segment_key", authority.segment_key(segment, has[0]))
     node_key = authority.node_key(plan.id, has[1], fresh=new_keys and not said[1])
     put(given, "gossip.node_key", node_key)

@@ -107,7 +107,7 @@ class Run:
         except Mistakes as error:
             start = f"{config}: " if config else ""
             raise Fault("\n".join(start + line for line in str(error).splitlines())) from None
-        if on_board and planned.full["source"]["kind"] == "replay":
+        if on_board and planned.full["source"] and planned.full["source"]["kind"] == "replay":
             raise Fault("source.kind: replay is for `gridmote node`; boards have synthetic and adc")
         with self._authority.held():
             return self._put(place, planned, old, self._make(place, planned, old), on_board)

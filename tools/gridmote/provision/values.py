@@ -6,7 +6,7 @@ import json
 
 from gridmote.broker.address import BrokerAddress
 from gridmote.fault import Fault
-from settings.schema import HIDDEN, SCHEMA, SECRETS
+from settings.schema import HIDDEN, SCHEMA, SECRETS, keys_of
 
 
 def rule_of(key):
@@ -15,7 +15,7 @@ def rule_of(key):
     for level in key.split("."):
         if not isinstance(rule, dict) or level not in rule:
             return None
-        rule = rule[level][0]
+        rule = keys_of(rule[level][0])
     return rule
 
 

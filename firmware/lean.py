@@ -1,0 +1,68 @@
+"""Makes the parts of a node that measures nothing and connects them. Run once, then let go."""
+
+import random
+
+from micropython import const
+
+from firmware import parts
+
+_LOT = const(1 << 29)  # boots from here on were drawn by lot, as outbox.boots has it
+
+
+def build(config, board, log, feed, facts, heap_floor):
+    """The Member of a configuration on a board; as wiring.build."""
+    from firmware.guard import Guard
+    from firmware.lamp import Lamp
+    from firmware.member import Member
+    from firmware.notes import Notes
+    from firmware.shelf import Shelf
+
+    shelf = Shelf(board.storage)
+    boot = _boot(shelf, log)
+    if not shelf.durable:
+        log.info("events wait in RAM only: %s", board.storage_error or "no folder")
+    feed()
+    with_broker = bool(config["broker"]["host"])
+    events = Notes(shelf, board.clock, boot, log, with_broker)
+    radio = parts.radio(config, board.network, log)
+    asker = parts.asker(config, board, log)
+    feed()
+    node = Member(board, config["role"], boot, facts, events, Lamp(board.led), radio, asker, log)
+    if with_broker:
+        teller = node.teller = _teller(config, board, node, log)
+        if radio:
+            radio.on_up = teller.hurry
+    feed()
+    progress = (("node", lambda: node.turns), ("memory", lambda: node.reports))
+    node.guard = Guard(feed, progress, heap_floor)
+    events.event("start", **parts.start_facts(facts))
+    return node
+
+
+def _boot(shelf, log):
+    """Number of this boot, counted on the shelf; drawn by lot where there is none."""
+    if shelf.durable:
+        count = int.from_bytes(shelf.get("boot") or b"", "big") + 1
+        try:
+            shelf.put("boot", count.to_bytes(4, "big"))
+            return count
+        except OSError as e:
+            log.error("boot not counted: %s", e)
+    return _LOT | random.getrandbits(28)
+
+
+def _teller(config, board, node, log):
+    from firmware.teller import Teller
+
+    topic = parts.topics(config)
+    return Teller(
+        parts.session(config, board.network, topic),
+        parts.brokers(config["broker"], board.network),
+        bool(config["broker"]["ca"]),
+        topic,
+        node.status,
+        node.events,
+        node.ask,
+        log,
+        config["status_s"],
+    )
