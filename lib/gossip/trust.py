@@ -63,6 +63,8 @@ class Trust:
     """tariff_key, recovery_key: public LMS keys (RFC 8554, 5.3) or b"". seal: Seal of the node's own key, or None.
     shelf: get(name) -> bytes or None, put(name, data): whole or not at all, OSError. now(): SOC, 0: not known.
     alarm(origin, epoch, leaf): a one-time key signed two messages; counted in `reuses`.
+    keep(payload, reach, origin, seq, lifetime_s): set by who wants it; called before the message is marked as come,
+    so that a power cut in between loses nothing: it may come again then. False: it could not be kept, nor is taken.
 
     Keys: the first byte of a key's I is its epoch, 1 to 255; 0 stands for the recovery key. Two are live, at first
     only tariff_key. KEY, signed by the newest, brings the one of the next epoch, and the older one goes; signed by
@@ -82,7 +84,7 @@ class Trust:
         self._recovery, self._seal, self._shelf, self._now, self._alarm = recovery_key, seal, shelf, now, alarm
         self._tags = _tag(tariff_key) + _tag(recovery_key)
         self._verifier = Verifier()
-        self._good = None  # None: not known yet, True, False
+        self._good = self.keep = None
         self._last = [b""] * 8  # epoch, leaf and randomizer of what was accepted last, by leaf
         self.reuses = 0
         self.floor = self._least = 0
@@ -161,6 +163,7 @@ class Trust:
         if reason:
             return reason
         self._begun = self._job
+        self._head = reach, origin, seq, lifetime_s
         head = bytearray(20)
         head[:9] = b"gridmote1"
         pack_into(">BIIH", head, 9, reach, origin, seq, lifetime_s)
@@ -208,6 +211,8 @@ class Trust:
             else:
                 return _FIELD
             windows[end - 8 : end] = bytes(8)
+        if self.keep and not self.keep(payload, *self._head):
+            return _STORAGE
         if not self._save(windows, keys, least, floor):
             return _STORAGE
         self._last[leaf & 7] = tag

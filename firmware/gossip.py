@@ -1,0 +1,223 @@
+"""The gossip of a node at work: its socket, its turns, and what becomes of the messages that are for it."""
+
+import asyncio
+import random
+from binascii import unhexlify
+from struct import pack, unpack_from
+from time import ticks_diff, ticks_ms
+
+from micropython import const
+
+from firmware.modules import forget
+from gossip.seal import Seal
+from gossip.stack import Stack
+from gossip.trust import Trust
+from tariff.book import Book
+
+_TURN_MS = const(10)  # lwIP keeps one datagram: it is fetched before the next comes
+_TICK_MS = const(50)
+_DATAGRAMS = const(4)  # a turn
+_HASHES = const(48)  # a turn: 12 ms on an RP2040
+_DATAGRAM = const(1233)  # bytes: one more than may be, so that what is too long shows
+_LATE_S = const(60)  # between looks whether the tariff has run out
+_TICKS = const(0x3FFFFFFF)
+_SHELVED = const(4)  # signed messages that are kept for those who lack them
+_TARIFF, _KEY, _COMMAND = const(1), const(2), const(3)  # types of DATA, gossip.wire
+_ORDER, _NOTICE, _TEXT = const(8), const(9), const(10)
+_ROLES = {"ied": 1, "meter": 2, "ssc": 4}
+
+
+class Gossip:
+    """config: the checked configuration. network: the board's. shelf: Shelf. boot: number of this boot. clock: the
+    board's. log: Log. tell(name, **fields): makes an EVENT of it. value(function, arg): see Queries, or None.
+
+    on_tariff(): a table was taken. on_command(origin, body): of a COMMAND or an ORDER, bytes. hooks: functions
+    (type, origin, body) that get every message for this node, a display or a forward to another device; what they
+    raise is counted in `faults`.
+    """
+
+    def __init__(self, config, network, shelf, boot, clock, log, tell, value=None):
+        settings, tariff = config["gossip"], config["tariff"]
+        self._network, self._shelf, self._clock, self._log, self._tell = network, shelf, clock, log, tell
+        self._seeds = list(settings["seeds"])
+        number = settings["number"]
+        if not number:
+            from settings.segment import number_of
+
+            number = number_of(config["id"])
+            del number_of
+            forget("settings.segment")
+        self.book = Book(shelf, tariff["default_price"], tariff["currency"])
+        node_key = settings["node_key"]
+        self.trust = trust = Trust(
+            unhexlify(settings["tariff_key"]),
+            unhexlify(settings["recovery_key"]),
+            Seal(unhexlify(node_key)) if node_key else None,
+            shelf,
+            self._soc,
+            self._reused,
+        )
+        trust.keep = self._keep
+        self._datagrams = network.datagrams(settings["port"], settings["group"])
+        seeds = []
+        if self._datagrams.joined:
+            seeds.append((_address(settings["group"], settings["port"]), False))
+        self.stack = stack = Stack(
+            number,
+            _ROLES[config["role"]],
+            (boot - 1) % 0xFFFF + 1,
+            Seal(unhexlify(settings["segment_key"])),
+            trust,
+            self._send,
+            random.randrange,
+            ticks_ms() & _TICKS,
+            seeds=seeds,
+            period_ms=settings["period_s"] * 1000,
+            probe_ms=settings["period_s"] * 1000,
+            value=value,
+        )
+        relay, people = stack.relay, settings["population"]
+        relay.f = settings["fanout"] or (3 if people <= 10 else 4)
+        relay.r = settings["rounds"] or (8, 12, 16, 24)[(people > 10) + (people > 100) + (people > 1000)]
+        relay.variant = ("eager", "lazy", "pull", "push-pull").index(settings["variant"])
+        relay.authorised = tuple(range(1, 16)) + tuple(settings["notifiers"])
+        relay.on_deliver = self._delivered
+        self.on_tariff = self.on_command = None
+        self.hooks = []
+        self.faults = self.unsent = 0
+        self.turns = 0
+        self._late_s = 0
+        self._adopt(ticks_ms() & _TICKS)
+
+    # -- what time brings -----------------------------------------------------------------------------------
+
+    async def run(self):
+        """For ever."""
+        asyncio.create_task(self._resolve())
+        stack, datagrams = self.stack, self._datagrams
+        buf = bytearray(_DATAGRAM)
+        ticked = ticks_ms()
+        while True:
+            for _ in range(_DATAGRAMS):
+                n = datagrams.receive(buf)
+                if not n:
+                    break
+                stack.received(buf, n, datagrams.address, ticks_ms() & _TICKS)
+            now = ticks_ms()
+            if ticks_diff(now, ticked) >= _TICK_MS:
+                ticked = now
+                stack.tick(now & _TICKS)
+            stack.verify(_HASHES, now & _TICKS)
+            self.turns = self.turns + 1 & 0xFFFF
+            await asyncio.sleep_ms(_TURN_MS)
+
+    async def _resolve(self):
+        """Look up the seeds' names, one after the other, and see once a minute whether a tariff is missing."""
+        while True:
+            for seed in tuple(self._seeds):
+                host, _, port = seed.rpartition(":")
+                tcp = host.startswith("tcp://")
+                try:
+                    found = self._network.look_up(host[6:] if tcp else host, ticks_ms())
+                except OSError as e:
+                    self._log.debug("gossip: %s: %s", seed, e)
+                    found = None
+                if found:
+                    self._seeds.remove(seed)
+                    self.stack.discovery.seeds.append((_address(found, int(port)), tcp))
+            await asyncio.sleep_ms(200 if self._seeds else 1000)
+            self._late_s += 1
+            if self._late_s >= _LATE_S:
+                self._late_s = 0
+                self._look()
+
+    def _look(self):
+        """Where time has gone beyond the tables that are held, a newer one is missing."""
+        if self.book.dirty:
+            self.book.save()
+        if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
+            self.stack.repair.late()
+
+    def _soc(self):
+        return self._clock.soc() if self._clock.known else 0
+
+    def _send(self, address, buf, n, tcp):
+        if not self._datagrams.send(address, buf, n):
+            self.unsent += 1
+
+    # -- what is signed -------------------------------------------------------------------------------------
+
+    def _keep(self, payload, reach, origin, seq, lifetime_s):
+        """On the shelf before it counts as taken: a power cut in between costs nothing. False: it is not there."""
+        kind, _, since, until, size = unpack_from(">BBIIH", payload, 0)
+        if kind == _TARIFF:
+            said = self.book.add(payload, 12, size, since, until, self._soc() or self.trust.floor or None)
+            if self.book.dirty:
+                return False
+            if said and said != "held":
+                self._tell("tariff-refused", origin=origin, number=seq, why=said)
+        place = seq & 1 if kind == _TARIFF else 2 if kind == _KEY else 3
+        try:
+            self._shelf.put("signed%d" % place, pack(">BHII", reach, lifetime_s, origin, seq) + bytes(payload))
+        except OSError as e:
+            self._log.warning("gossip: %s", e)  # the table is there; others will have to ask others
+        return True
+
+    def _adopt(self, now):
+        for place in range(_SHELVED):
+            data = self._shelf.get("signed%d" % place)
+            if data and len(data) > 24:
+                reach, lifetime_s, origin, seq = unpack_from(">BHII", data, 0)
+                self.stack.relay.adopt(reach, origin, seq, lifetime_s, data[11:], now)
+
+    def _reused(self, origin, epoch, leaf):
+        self._tell("key-reuse", origin=origin, epoch=epoch, leaf=leaf)
+
+    # -- what is for this node ------------------------------------------------------------------------------
+
+    def _delivered(self, item):
+        kind, buf = item.buf[0], item.buf
+        if kind < _ORDER:
+            body = bytes(buf[12 : 12 + unpack_from(">H", buf, 10)[0]])
+        elif kind == _ORDER:
+            body = bytes(buf[13 : item.size - 16])
+        else:
+            body = bytes(buf[1 : item.size])
+        if kind == _TARIFF:
+            self._tell("tariff", origin=item.origin, seq=item.seq, number=unpack_from(">I", body, 3)[0])
+            if self.on_tariff:
+                self.on_tariff()
+        elif kind == _KEY:
+            self._tell("tariff-key", epoch=body[8] if len(body) > 8 else 0)
+        elif kind in (_COMMAND, _ORDER):
+            self._tell("command", origin=item.origin, seq=item.seq)
+            if self.on_command:
+                self.on_command(item.origin, body)
+        for hook in self.hooks:
+            try:
+                hook(kind, item.origin, body)
+            except Exception as e:  # a display must not stop the relay
+                self.faults += 1
+                self._log.debug("gossip: hook: %s", e)
+
+    def status(self):
+        """What STATUS says of it: datagrams by what became of them, where that is not nothing."""
+        from gossip.wire import REASONS
+
+        stack = self.stack
+        names = REASONS.split()
+        counters = stack.end.counters
+        fields = {names[i]: counters[i] for i in range(len(names)) if counters[i]}
+        table = self.book.current(self._soc() or None)[0]
+        return {
+            "peers": len(stack.peers.some()),
+            "sent": stack.end.sent,
+            "received": fields,
+            "faults": self.faults + stack.relay.faults,
+            "tariff": table.number if table else 0,
+        }
+
+
+def _address(host, port):
+    """Six bytes of a dotted address and a port."""
+    return bytes([int(part) for part in host.split(".")]) + pack(">H", port)
