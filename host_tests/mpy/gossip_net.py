@@ -127,6 +127,8 @@ class Node:
     def restart(self):
         """Up again, knowing that it may have missed something."""
         self.start()
+        if not self.net.discover:
+            self.net.acquaint((self,))
         self.stack.repair.late()
 
     def clock(self):
@@ -210,7 +212,7 @@ class Net:
         if discover:
             self.options["seeds"] = [(address_of(0), False)]
         self.options.update(options)
-        self.ready = ready
+        self.ready, self.discover = ready, discover
         self.verifies = True
         self.parted = self.tap = None
         self.lost = self.carried = 0
@@ -222,10 +224,10 @@ class Net:
         if not discover:
             self.acquaint()
 
-    def acquaint(self):
-        """Each knows as many random others as its view holds."""
+    def acquaint(self, nodes=None):
+        """Each of these, or of all, knows as many random others as its view holds."""
         n = len(self.nodes)
-        for node in self.nodes:
+        for node in nodes or self.nodes:
             order = list(range(n)) if n <= 64 else [self.random(n) for _ in range(2 * self.options["view"])]
             for k in range(len(order)):
                 j = k + self.random(len(order) - k)

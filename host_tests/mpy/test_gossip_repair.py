@@ -1,0 +1,264 @@
+"""What brings a message to who lacks it: pull, lazy push, push-pull, gaps, digests (rows 6 and 7 of the features)."""
+
+from gossip_net import MASK, Net, signed
+
+from gossip import wire
+from gossip.wire import DATA, DIGEST, IHAVE, IWANT, LAZY, PULL, PUSH_PULL, TEXT
+
+PERIOD_MS = 2000
+
+
+def text(words=b"hello"):
+    return bytes([TEXT]) + words
+
+
+def all_have(net, id, periods):
+    """Run until all live nodes have it; in how many periods."""
+    for period in range(periods):
+        if len([1 for node in net.live() if node.i in net.times(id)]) == len(net.live()):
+            return period
+        net.run(PERIOD_MS)
+    raise AssertionError("%d of %d have it" % (len(net.times(id)), len(net.live())))
+
+
+def test_switched_off_during_the_push():
+    """Row 6: within 8 periods, at 25 % loss, though nothing is pushed any more."""
+    net = Net(16, loss=250, seed=4)
+    for i in (3, 7, 11):
+        net.nodes[i].crash()
+    net.start(0, signed(), origin=1, seq=1, lifetime_s=3600)
+    net.run(5000)
+    for node in net.live():
+        node.late()
+    net.run(60000)
+    before = net.sent()
+    for i in (3, 7, 11):
+        net.nodes[i].restart()
+    net.run(8 * PERIOD_MS)
+    assert [len(net.nodes[i].kept) for i in (3, 7, 11)] == [1, 1, 1]
+    assert net.sent() - before <= 3 * 8 * 4
+
+
+def test_switched_off_and_not_aware_of_it():
+    """Row 6, for one that was deaf and has no reason to think that it missed anything: periodic pull alone."""
+    net = Net(12, pull=4)
+    net.parted = lambda a, b: 5 in (a, b)
+    net.start(0, signed(), origin=1, seq=1, lifetime_s=3600)
+    net.run(60000)
+    assert not net.nodes[5].kept
+    net.parted = None
+    net.run(8 * PERIOD_MS)
+    assert len(net.nodes[5].kept) == 1
+
+
+def test_kept_over_a_crash():
+    """What was delivered is given to others by a node that has been restarted since."""
+    net = Net(6)
+    for i in range(2, 6):
+        net.nodes[i].crash()
+    net.start(0, signed(), f=5, origin=1, seq=1, lifetime_s=3600)
+    net.run(1000)
+    net.nodes[0].crash()
+    net.nodes[1].crash()
+    net.run(1000)
+    for node in net.nodes[1:]:
+        node.restart()
+    net.run(8 * PERIOD_MS)
+    assert [len(node.kept) for node in net.nodes] == [1] * 6
+    assert net.nodes[1].trust.count == 1  # nobody verifies twice
+
+
+def test_gap_that_nobody_can_fill():
+    net = Net(4, seed=3, tick_ms=500)
+    net.start(0, signed(b"1"), f=8, origin=1, seq=1, lifetime_s=3600)
+    net.run(3000)
+    net.start(0, signed(b"6"), f=8, origin=1, seq=6, lifetime_s=3600)  # there are no others
+    net.run(500)
+    before = net.sent((IWANT,))
+    net.run(8 * PERIOD_MS)
+    # all ask for them, 2 a period for 8 periods
+    asked = net.sent((IWANT,)) - before
+    assert 4 * 12 <= asked <= 4 * 16, asked
+    net.run(56 * PERIOD_MS)
+    later = net.sent((IWANT,)) - before - asked
+    assert later <= 4 * 2 * 4, later  # at 16, 32, 64 periods
+    net.run(1000 * PERIOD_MS)
+    before = net.sent((IWANT,))
+    net.run(1100 * PERIOD_MS)
+    assert net.sent((IWANT,)) == before  # and not for ever
+
+
+def test_gap_is_filled():
+    net = Net(10, seed=5)
+    victim = net.nodes[6]
+    first = net.start(0, signed(b"1"), origin=1, seq=1, lifetime_s=3600)
+    net.run(3000)
+    net.parted = lambda a, b: 6 in (a, b)
+    second = net.start(0, signed(b"2"), origin=1, seq=2, lifetime_s=3600)
+    net.run(3000)
+    net.parted = None
+    third = net.start(0, signed(b"3"), f=8, origin=1, seq=3, lifetime_s=3600)
+    net.run(3000)
+    for id in (first, second, third):
+        assert victim.i in net.times(id)
+    assert [message[2] for message in victim.kept] == [1, 3, 2]
+
+
+def test_lazy_push():
+    """Row 7: advertised and fetched: about one payload a node."""
+    net = Net(16, seed=2, defaults={"variant": LAZY, "f": 4})
+    id = net.start(0, text(), f=8)
+    net.run(2000)
+    assert len(net.times(id)) == 16
+    assert net.payloads() <= 16 and net.sent((IHAVE,)) > 30
+    # with loss, payloads that are lost go twice; who asks in vain asks another
+    net = Net(16, seed=2, loss=250, defaults={"variant": LAZY, "f": 4})
+    id = net.start(0, signed(), origin=1, seq=1, lifetime_s=3600)
+    net.run(4000)
+    for node in net.live():
+        if node.i not in net.times(id):
+            node.late()
+    all_have(net, id, 8)
+    assert net.payloads() <= 2.1 * 16
+
+
+def test_pull():
+    net = Net(16, seed=2, pull=1)
+    id = net.start(0, text(), variant=PULL)
+    net.run(100)
+    assert net.sent() == 0  # nothing is pushed
+    periods = all_have(net, id, 12)
+    assert 3 <= periods <= 8  # from one to sixteen: doubling takes four
+    assert net.payloads() <= 1.3 * 16 and net.sent((IHAVE,)) == 0
+
+
+def test_push_pull_beats_both():
+    """Row 7: with no more payloads than push alone everybody has it, and in fewer periods than by pull."""
+    tries, push_missed, pull_periods, push_pull_periods, payloads = 8, 0, 0, 0, 0
+    for seed in range(tries):
+        net = Net(16, seed=seed, loss=100)
+        id = net.start(0, text(), f=2)
+        net.run(10 * PERIOD_MS)
+        push_missed += 16 - len(net.times(id))
+        net = Net(16, seed=seed, loss=100, pull=1)
+        pull_periods += all_have(net, net.start(0, text(), variant=PULL), 20)
+        net = Net(16, seed=seed, loss=100)
+        push_pull_periods += all_have(net, net.start(0, text(), variant=PUSH_PULL, f=4), 20)
+        payloads += net.payloads()
+    assert push_missed > 0
+    assert push_pull_periods < pull_periods
+    assert payloads <= 2.1 * 16 * tries, payloads / 16 / tries
+
+
+def test_who_advertises_and_never_serves():
+    """Every advertisement is answered by one question at most, and the message comes from somebody else."""
+    net = Net(10, seed=8)
+    evil = net.nodes[9].stack.end
+
+    def advertise(seq):
+        evil.out[25:33] = bytes((0, 0, 0, 1, 0, 0, seq >> 8, seq & 255))
+        for i in range(evil.peers.count):
+            evil.post(i, IHAVE, 7 | LAZY << 3, 5, 4, 1, seq, 600, 8)
+
+    net.parted = lambda a, b: a == 9 and net.now > 100 or b == 9 and net.now > 100
+    for seq in range(1, 20):
+        advertise(seq)
+    net.run(PERIOD_MS // 10)
+    assert net.sent((IWANT,)) <= 19 * 10
+    id = net.start(0, signed(), origin=1, seq=1, lifetime_s=3600)
+    net.run(PERIOD_MS)
+    for node in net.nodes[:9]:
+        node.late()
+    net.run(8 * PERIOD_MS)
+    assert len(net.times(id)) == 9
+    for node in net.nodes[:9]:
+        assert len(node.stack.repair._wants) <= 4
+
+
+def test_digest_of_a_probe():
+    """A newer sequence in a PROBE or MATCH: the one that says so is asked at once."""
+    net = Net(2)
+    net.parted = lambda a, b: True
+    net.start(0, signed(), origin=1, seq=7, lifetime_s=3600)
+    net.run(20000)
+    net.parted = None
+    offered = net.nodes[0].stack.repair.offers()
+    assert offered == [(1, 7)]
+    other = net.nodes[1]
+    other.stack.repair.offered(1, 7, other.stack.peers.index(100))
+    assert other.sent[IWANT] == 1
+    other.stack.repair.offered(1, 7, other.stack.peers.index(100))
+    assert other.sent[IWANT] == 1  # not twice at once
+    net.run(500)
+    assert len(other.kept) == 1
+    other.stack.repair.offered(1, 7, other.stack.peers.index(100))
+    other.stack.repair.offered(1, 6, other.stack.peers.index(100))
+    assert other.sent[IWANT] == 2  # 6 it has not, though nobody may have it
+
+
+def test_late_asks_less_and_less():
+    net = Net(8)
+    net.run(5000)
+    net.warm()
+    node = net.nodes[2]
+    node.late()
+    net.run(8 * PERIOD_MS)
+    assert 15 <= node.sent[DIGEST] <= 16
+    net.run(100 * PERIOD_MS)
+    assert node.sent[DIGEST] <= 16 + 2 * 3
+    assert net.payloads() == 0
+
+
+def test_store_keeps_what_is_signed():
+    """A flood of unsigned messages displaces no tariff; the newest of a type stays longest."""
+    net = Net(6)
+    net.start(0, signed(b"key", kind=2), origin=1, seq=1, lifetime_s=300)
+    for seq in range(2, 9):
+        net.run(1000)
+        net.start(0, signed(b"%d" % seq), origin=1, seq=seq, lifetime_s=300)
+    for _ in range(30):
+        net.run(1000)
+        net.start(3, text())
+    for node in net.nodes:
+        kept = [(item.buf[0], item.seq) for item in node.stack.relay.store.items if item.state and item.key == 1]
+        assert (2, 1) in kept and (1, 8) in kept and (1, 7) in kept, kept
+    net.run(602 * 1000)
+    assert not [item for node in net.nodes for item in node.stack.relay.store.items if item.state]
+
+
+def test_clocks_wrap():
+    """Nothing depends on where the ticks stand: each node's wrap at another time within this run."""
+    net = Net(8, seed=9, pull=4)
+    clocks = [node.clock() for node in net.nodes]
+    net.nodes[3].crash()
+    for seq in range(1, 9):
+        net.start(0, signed(b"%d" % seq), origin=1, seq=seq, lifetime_s=30)
+        net.run(4 * PERIOD_MS)
+    assert len([1 for node, before in zip(net.nodes, clocks) if node.clock() < before]) == 8
+    assert [len(node.kept) for node in net.nodes] == [4, 4, 4, 0, 4, 4, 4, 4]
+    assert max(clocks) <= MASK
+
+
+def test_partition_heals():
+    """Both halves go on; when they meet again, who is late learns by asking, who is not by the digests."""
+    net = Net(16, seed=6, pull=4)
+    net.parted = lambda a, b: (a < 8) != (b < 8)
+    id = net.start(0, signed(), origin=1, seq=1, lifetime_s=3600)
+    local = net.start(12, text(), f=8)
+    net.run(2 * PERIOD_MS)
+    for node in net.nodes:
+        if node.i not in net.times(id):
+            node.late()
+    net.run(18 * PERIOD_MS)
+    assert sorted(net.times(id)) == list(range(8)), net.times(id)
+    assert sorted(net.times(local)) == list(range(8, 16))
+    net.parted = None
+    assert all_have(net, id, 20) <= 14
+
+
+for name, test in sorted(globals().items()):
+    if name.startswith("test_"):
+        print(name)
+        test()
+
+assert wire.EAGER == 0
