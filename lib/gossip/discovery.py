@@ -77,7 +77,7 @@ class Discovery:
             for _ in range(1 + have // _EVERY):
                 self.probe(peers.oldest())
         for _ in range(4 if self._few() else 1 if have < peers.size or not self._random(2) else 0):
-            i = peers.hearsay()
+            i = peers.other()
             if i >= 0:
                 self.probe(i)
         if not have and self._wait > 4:
@@ -155,7 +155,7 @@ class Discovery:
             self._peers.link(i, flags & _LINK, True)
             if not self._few():
                 return _OK
-            i = self._peers.hearsay()
+            i = self._peers.other()
         if i >= 0 and self._answers >= 1000:
             self._answers -= 1000
             self.probe(i)

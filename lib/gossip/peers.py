@@ -32,7 +32,8 @@ _TOKENS_MOST = const(60)  # datagrams that a peer may send at once
 _GUEST_TOKENS = const(240)  # all guests together
 _SILENT = const(48)  # periods in silence
 _MISSES = const(5)  # probes without an answer
-_MOVED = const(2)  # periods in silence after which another address is believed
+_MOVED = const(2)  # probes without an answer until another address is believed
+_DOUBT = const(24)  # periods in silence that one is treated like whose number another address uses
 _SHARE = const(2)  # size >> _SHARE members of a role are not displaced by other roles
 _FARS = const(2)  # long links to each role
 _TURN = const(16)  # one in so many of those met at second hand takes the place of a long link
@@ -79,14 +80,15 @@ class Peers:
         else:
             if message.boot - self.boot(i) & 0x8000:
                 return -_STALE
-            same = a[at + 4 : at + _BOOT] == address
-            if a[at + _ROLE] & 15 != message.role or not (
-                same or a[at + _AGE] >= _MOVED or message.tcp and a[at + _FLAGS] & _TCP
-            ):
-                return -_STRANGER  # somebody else under its number
+            same, flags, age = a[at + 4 : at + _BOOT] == address, a[at + _FLAGS], a[at + _AGE]
+            if a[at + _ROLE] & 15 != message.role:
+                return -_STRANGER
+            if not (same or flags >> 4 >= _MOVED or message.tcp and flags & _TCP):
+                a[at + _AGE] = max(age, _DOUBT)  # somebody else under its number, or did it move? It is probed soon
+                return -_STRANGER
             pack_into(">6sH", a, at + 4, address, message.boot)
             a[at + _AGE] = 0
-            a[at + _FLAGS] &= 15 if same else 15 - _TCP
+            a[at + _FLAGS] = flags & (15 if same else 15 - _TCP)
         if message.tcp:
             a[at + _FLAGS] |= _TCP
         if a[at + _FLAGS] & _GUEST:
@@ -153,7 +155,7 @@ class Peers:
                 i = self._any(found)
             else:
                 i = self._silent(guests)
-                if i < 0 or not (heard or a[_ENTRY * i + _AGE] >= _MOVED):
+                if i < 0 or not (heard or a[_ENTRY * i + _AGE] > 1):
                     return -1
         a[_ENTRY * i : _ENTRY * i + _ENTRY] = bytes(_ENTRY)
         return i
@@ -222,12 +224,16 @@ class Peers:
         return best
 
     def oldest(self):
-        """Whom of the view to probe, -1: nobody."""
-        return self._silent(self.some())
+        """Whom to probe: of the view, or a guest who was silent for long; -1: nobody."""
+        guests = [i for i in self.some(15, _STATE) if self._array[_ENTRY * i + _AGE] >= _DOUBT]
+        return self._silent(self.some() + guests)
 
-    def hearsay(self):
-        """Whom to contact who was not heard yet, or died: less often, the more it was in vain. -1: nobody now."""
+    def other(self):
+        """Whom to contact beyond the view: hearsay, less often the more it was in vain, and guests while the view
+        has room; -1: nobody now."""
         found = self.some(15, 0, _HEARD)
+        if len(self.some()) < self.size:
+            found += self.some(15, _STATE)
         if found:
             i = self._any(found)
             if not self._random(1 + (self._array[_ENTRY * i + _FLAGS] >> 4)):
