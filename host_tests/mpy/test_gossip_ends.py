@@ -168,9 +168,10 @@ def a_live_peers_address_stays():
     for _ in range(2):
         assert node.take(data, there) == wire.STRANGER
         assert node.take(sealed(7, wire.DATA, bytes(9), 1, 2000), there) == wire.STRANGER  # a boot ahead, too
-        assert node.peers.address(0) == here and node.peers.boot(0) == 1
-        node.peers.age()
-    assert node.take(data, there) == OK and node.peers.address(0) == there  # silent for two periods: it moved
+        assert node.peers.address(0) == here and node.peers.boot(0) == 1 and node.peers.oldest() == 0
+        node.discovery.probe(0)
+        assert node.sent[-1][0] == here
+    assert node.take(data, there) == OK and node.peers.address(0) == there  # it did not answer there: it moved
 
 
 def memory_stays_flat():
