@@ -1,0 +1,141 @@
+"""What a query puts together on its way back: values of any number of nodes in at most 64 bytes.
+
+A value on its way is a tuple, by function (docs/gossip-queries.md); None: of nobody yet. All but VERSIONS come out
+the same in whatever order they are merged.
+"""
+
+from struct import calcsize, pack_into, unpack_from
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+    from plainviper import const
+
+COUNT = const(1)
+SUM = const(2)
+MEAN = const(3)
+MIN = const(4)
+MAX = const(5)
+SPAN = const(6)
+PERIODS = const(7)
+LAST = const(8)
+VERSIONS = const(9)
+HELD = const(10)
+MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
+_CIRCLE = const(36000)  # hundredths of a degree
+_HALF = const(18000)
+_FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I")
+_LISTED_MOST = const(15)  # numbers of those that lack what HELD asks for
+_VERSIONS_MOST = const(6)
+
+
+def own(function, value, number, low=-MOST, high=MOST):
+    """What node `number` contributes by itself, clipped to low..high; None, a fault: the function is not known or
+    there is no value.
+
+    value: an integer; of PERIODS three; of LAST (stamp, integer); of VERSIONS up to 8 bytes.
+    """
+    if value is None or not COUNT <= function <= HELD:
+        return None
+    if function == COUNT:
+        return (1 if value else 0,)
+    if function == SPAN:
+        return value % _CIRCLE, 0
+    if function == PERIODS:
+        return tuple([_clip(part, 0, high) for part in value])
+    if function == LAST:
+        return value[0], _clip(value[1], low, high), number
+    if function == VERSIONS:
+        return 0, (((value + bytes(8))[:8], 1),)
+    if function == HELD:
+        return (0, ()) if value else (1, ((number,),))
+    value = _clip(value, low, high)
+    return (value, number) if function in (MIN, MAX) else (value,)
+
+
+def _clip(value, low, high):
+    return min(max(value, low), high)
+
+
+def merge(function, a, b):
+    """The value of two disjoint sets of nodes."""
+    if not a or not b:
+        return a or b
+    if function == MIN:
+        return min(a, b)
+    if function == MAX:
+        return a if (a[0], -a[1]) > (b[0], -b[1]) else b
+    if function == LAST:
+        return max(a, b)
+    if function == SPAN:
+        return _arc(a, b)
+    if function == VERSIONS:
+        return _versions(a, b)
+    if function == HELD:
+        return a[0] + b[0], tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
+    return tuple([x + y for x, y in zip(a, b)])
+
+
+def _arc(a, b):
+    """The smallest arc over two, as (start, width). What does not fit into less than half a circle is (0, _HALF):
+    if all points do, each smallest arc over some of them lies in that half, so the order makes no difference."""
+    found = 0, _HALF
+    for first, then in ((a, b), (b, a)):
+        width = max(first[1], (then[0] - first[0]) % _CIRCLE + then[1])
+        if width < found[1]:
+            found = first[0], width
+    return found
+
+
+def _versions(a, b):
+    """The commonest; the first number counts the nodes whose version is not among them."""
+    counts = {}
+    for version, count in a[1] + b[1]:
+        counts[version] = counts.get(version, 0) + count
+    ranked = sorted([(-count, version) for version, count in counts.items()])
+    others = a[0] + b[0] - sum([entry[0] for entry in ranked[_VERSIONS_MOST:]])
+    return others, tuple([(version, -count) for count, version in ranked[:_VERSIONS_MOST]])
+
+
+def put(function, value, buf, at):
+    """Write a value; where it ends."""
+    if not value:
+        return at
+    if function >= VERSIONS:
+        pack_into(">H", buf, at, value[0])
+        at += 2
+    for entry in value[1] if function >= VERSIONS else (value,):
+        pack_into(_FORMATS[function], buf, at, *entry)
+        at += calcsize(_FORMATS[function])
+    return at
+
+
+def take(function, buf, at, n, count, low=-MOST, high=MOST):
+    """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
+    form = _FORMATS[function]
+    step = calcsize(form)
+    if function >= VERSIONS:
+        if n < 2 or (n - 2) % step:
+            return None
+        first = unpack_from(">H", buf, at)[0]
+        entries = tuple([unpack_from(form, buf, k) for k in range(at + 2, at + n, step)])
+        n = len(entries)
+        if function == VERSIONS:
+            good = n <= _VERSIONS_MOST and first + sum([entry[1] for entry in entries]) == count
+        else:
+            good = n == min(first, _LISTED_MOST) and first <= count
+        return (first, entries) if good and len(set(entries)) == n else None
+    if n != step:
+        return None
+    value = unpack_from(form, buf, at)
+    if function == COUNT:
+        return value if value[0] <= count else None
+    if function == SPAN:
+        return value if value[0] < _CIRCLE and (value[1] < _HALF or value == (0, _HALF)) else None
+    if function == LAST:
+        return value[0], _clip(value[1], low, high), value[2]
+    if function == PERIODS:
+        return tuple([_clip(part, 0, high * count) for part in value])
+    if function in (MIN, MAX):
+        return _clip(value[0], low, high), value[1]
+    return (_clip(value[0], low * count, high * count),)
