@@ -20,29 +20,33 @@ _KNOWN = const(8)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
 _DOUBLED = const(10)  # times at most
 _FORGIVEN_MS = const(3600000)
-_SHARE = const(4)  # rests after a failure, in times of what it took: a fifth of the processor at most
-_REST_MOST_MS = const(10000)
+_CREDIT_MS = const(2000)  # what failures may take at once, half of it those of who failed before;
+_SHARE = const(10)  # and in the long run the tenth part of the time
 
 
 class Checks:
     """end: Endpoint. trust: Trust. store, seen: of the relay.
 
     `take(message, ...)`: a signed message into a place of the store. `pending(now)`: the one to verify, None: there
-    is none, or it is time to rest. `failed` and `done`: what came of it.
+    is none, or the time for failures is used up. `failed`, `good`, `drop`: what came of it.
     """
 
-    def __init__(self, end, trust, store, seen):
+    def __init__(self, end, trust, store, seen, now):
         self._end, self._trust, self._store, self._seen = end, trust, store, seen
         self._bad = []  # [neighbour, failures, ticks until when nothing of it is verified]
         self.verifying = None
-        self._since = self._rest_until = 0
-        self._rests = False
+        self._since = now  # ticks when the verification began, or when there was a credit
+        self._credit_ms = _CREDIT_MS
         self.count = 0  # verifications that came to an end
 
     def _of(self, neighbour):
         for bad in self._bad:
             if bad[0] == neighbour:
                 return bad
+
+    def _failures(self, neighbour):
+        bad = self._of(neighbour)
+        return bad[1] if bad else -1
 
     def take(self, message, now):
         """CHECKING: it has a place; or why not."""
@@ -60,7 +64,7 @@ class Checks:
         bad = self._of(message.sender)
         if bad and diff(bad[2], now) > 0:
             return _BUDGET
-        item = self._store.place(payload[0]) or self._worse(bad[1] if bad else 0)
+        item = self._store.place(payload[0]) or self._worse(self._failures(message.sender))
         if not item:
             return _BUSY
         item.fill(
@@ -82,27 +86,28 @@ class Checks:
     def _worse(self, failures):
         """The place of one that waits, from a neighbour that failed more often; None."""
         for item in self._store.items:
-            if item.state == WAITS and item is not self.verifying:
-                bad = self._of(item.sender)
-                if bad and bad[1] > failures:
-                    self._end.settled(_BUSY)
-                    return item
+            if item.state == WAITS and item is not self.verifying and self._failures(item.sender) > failures:
+                self._end.settled(_BUSY)
+                return item
 
     def pending(self, now):
-        """The message to verify next."""
+        """The message to verify next: of who failed least."""
         if self.verifying:
             return self.verifying
-        if self._rests and diff(self._rest_until, now) > 0:
-            return None
-        self._rests = False
+        passed_ms = diff(now, self._since)
+        if passed_ms >= _SHARE:
+            self._since = now
+            self._credit_ms = min(_CREDIT_MS, self._credit_ms + passed_ms // _SHARE)
+        least = 99
         for item in self._store.items:
             if item.state == WAITS:
                 reason = self._seen.state(item.key, item.seq) or (_OK if item.left(now) else _EXPIRED)
+                failures = self._failures(item.sender)
                 if reason:
                     self.drop(item, reason)
-                else:
-                    self.verifying, self._since = item, now
-                    return item
+                elif failures < least and self._credit_ms > (_CREDIT_MS // 2 if failures >= 0 else 0):
+                    least, self.verifying, self._since = failures, item, now
+        return self.verifying
 
     def drop(self, item, reason):
         """Nothing comes of it."""
@@ -110,7 +115,7 @@ class Checks:
         self._end.settled(reason)
 
     def failed(self, item, now):
-        """The signature is bad: its neighbour, and everybody, has to wait."""
+        """The signature is bad: its neighbour has to wait."""
         self.drop(item, _SIGNATURE)
         bad = self._of(item.sender)
         if not bad:
@@ -120,8 +125,7 @@ class Checks:
             self._bad.append(bad)
         bad[1] = min(bad[1] + 1, _DOUBLED)
         bad[2] = now + (_PAUSE_MS << bad[1]) & 0x3FFFFFFF
-        self._rests = True
-        self._rest_until = now + min(_SHARE * diff(now, self._since), _REST_MOST_MS) & 0x3FFFFFFF
+        self._credit_ms -= diff(now, self._since)
 
     def good(self, neighbour):
         bad = self._of(neighbour)

@@ -63,12 +63,12 @@ class Relay:
     on_deliver = on_query = on_sent = on_ack = fault = repair = None
     faults = 0
 
-    def __init__(self, end, trust, seq):
+    def __init__(self, end, trust, seq, now):
         """seq: of the first message that is started here; higher than all of earlier boots."""
         self.end, self.peers, self.trust = end, end.peers, trust
         self.seen = Seen(_ORIGINS)
         self.store = Store()
-        self.checks = Checks(end, trust, self.store, self.seen)
+        self.checks = Checks(end, trust, self.store, self.seen, now)
         self.seq = seq
         end.on[_DATA] = self._data
         end.on[_ACK] = self._ack
@@ -247,7 +247,7 @@ class Relay:
         if not origin:
             origin, seq = self.end.number, self.seq
         key = key_of(kind, origin)
-        item = self.store.place(kind)
+        item = self.store.place(kind, 9)
         if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
             return 0
         if origin == self.end.number and seq == self.seq:
@@ -273,7 +273,7 @@ class Relay:
 
     def adopt(self, reach, origin, seq, lifetime_s, payload, now):
         """A signed message that came before this boot, to give it to those who lack it."""
-        item = self.store.place(payload[0])
+        item = self.store.place(payload[0], 9)
         if item and not self.seen.state(origin, seq) and self.seen.mark(origin, seq) >= 0:
             item.fill(HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
 

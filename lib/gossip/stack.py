@@ -38,7 +38,7 @@ class Stack:
     ):
         self.peers = Peers(number, role, view, randrange)
         self.end = Endpoint(boot, seal, self.peers, send)
-        self.relay = Relay(self.end, trust, seq or max(boot << 14 & 0x3FFFFFFF, 1))
+        self.relay = Relay(self.end, trust, seq or max(boot << 14 & 0x3FFFFFFF, 1), now)
         self.repair = Repair(self.relay, randrange, period_ms, pull, now)
         self.discovery = discovery = Discovery(self.end, seeds, services, randrange, probe_ms)
         discovery.digests = self.repair.offers

@@ -34,7 +34,7 @@ class Kept:
     def __init__(self):
         self.buf = bytearray(_PAYLOAD_MOST)
         self.state = FREE
-        self.need = self.until = 0
+        self.need = self.until = self.seq = 0
 
     def fill(self, state, flags, r, f, origin, seq, lifetime_s, sender, payload, now):
         self.state, self.flags, self.r, self.f, self.origin, self.seq = state, flags, r, f, origin, seq
@@ -76,9 +76,9 @@ class Store:
             if item.state == HELD and not item.left(now):
                 item.state = FREE
 
-    def place(self, kind):
-        """Where to put a message of that type, or None. One goes for it: of the signed ones, of which no more than
-        two wait, the oldest for which there is a newer of its type, else the oldest."""
+    def place(self, kind, waiting_most=_WAIT_MOST):
+        """Where to put a message of that type, or None. One goes for it: of the signed ones, of which only so
+        many wait, the oldest for which there is a newer of its type, else the oldest."""
         if kind > _REVOKE:
             self._turn ^= 1
             return self.items[_SIGNED + self._turn]
@@ -86,13 +86,11 @@ class Store:
         for item in self.items[:_SIGNED]:
             if item.state == WAITS:
                 waiting += 1
-            elif not item.state:
-                best, value = item, (0, 0)
             else:
-                new = (1 if self._passed(item) else 2, item.seq)
+                new = (item.state and (1 if self._passed(item) else 2), item.seq)
                 if not best or new < value:
                     best, value = item, new
-        return best if waiting < _WAIT_MOST else None
+        return best if waiting < waiting_most else None
 
     def _passed(self, item):
         for other in self.items[:_SIGNED]:
