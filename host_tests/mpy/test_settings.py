@@ -176,7 +176,7 @@ def test_appliances():
         ({"name": "fridge"}, "appliances[1].name: 'fridge'"),
         ({"relay": 1}, "appliances[1].relay: 1 has another"),
         ({"relay": 2}, "appliances[1].relay: 2, but board.relays"),
-        ({"by": None}, "appliances[1].by: missing"),
+        ({"by": 1440}, "appliances[1].by: must be"),
     ):
         told = mistakes(check, lean(appliances=[cool, dict(run, **change)], board={"relays": [3, 4]}))
         assert told.startswith(where), told

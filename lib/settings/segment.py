@@ -68,7 +68,7 @@ APPLIANCE = {  # keys that all of them have
     "priority": (whole(0, 3), 2, "in an emergency 3 is shed first; 0 never is, but for a limit"),
 }
 _FROM = (whole(0, 1439), 0, "may begin then each day: minutes after midnight, UTC")
-_BY = (whole(0, 1439), REQUIRED, "is done by then: the first such minute after `from`")
+_BY = (whole(-1, 1439), -1, "is done by then each day: the first such minute after `from`; -1: only when asked for")
 _DEGREES = whole(-10000, 20000)
 # kind: its own keys.
 APPLIANCES = {
