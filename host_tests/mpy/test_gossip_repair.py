@@ -1,9 +1,9 @@
-"""What brings a message to who lacks it: pull, lazy push, push-pull, gaps, digests (rows 6 and 7 of the features)."""
+"""What brings a message to who lacks it: pull, lazy push, push-pull, gaps, digests (features 6 and 7)."""
 
 from gossip_net import MASK, Net, signed
 
 from gossip import wire
-from gossip.wire import DATA, DIGEST, IHAVE, IWANT, LAZY, PULL, PUSH_PULL, TEXT
+from gossip.wire import DIGEST, IHAVE, IWANT, LAZY, PULL, PUSH_PULL, TEXT
 
 PERIOD_MS = 2000
 

@@ -82,7 +82,7 @@ class Store:
         if kind > _REVOKE:
             self._turn ^= 1
             return self.items[_SIGNED + self._turn]
-        best, waiting = None, 0
+        best, value, waiting = None, None, 0
         for item in self.items[:_SIGNED]:
             if item.state == WAITS:
                 waiting += 1
