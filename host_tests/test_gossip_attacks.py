@@ -30,11 +30,13 @@ class Insider:
     def __init__(self, town):
         self.town, self.dice = town, random.Random(5)
 
-    def datagram(self, to, kind, payload, sender=666, seq=1, flags=7, role=wire.METER, boot=1):
+    def datagram(self, address, to, kind, payload, sender=666, seq=1, flags=7, role=wire.METER, boot=1):
+        """For whoever is at that address, in boot `to`."""
         buf = bytearray(wire.MOST)
+        number = self.town.nodes[address].number if to else 0
         wire.put_head(buf, kind, role, flags, 255, 255, 5, seq, sender, boot, to, 600, len(payload))
         buf[wire.HEAD : wire.HEAD + len(payload)] = payload
-        return bytes(buf[: Seal(KEY).close(buf, wire.HEAD + len(payload))])
+        return bytes(buf[: Seal(KEY).close(buf, wire.HEAD + len(payload), number.to_bytes(4, "big"))])
 
     def entries(self, count=16):
         """Well-formed entries of nobody."""
@@ -67,11 +69,11 @@ def test_rubbish_entries_push_nobody_out(town):
     """A member of all views advertises 20 times a second, as PROBE and as MATCH, for 12 periods."""
     evil = Insider(town)
     for address in list(town.nodes):
-        town.deliver(address, evil.datagram(1, wire.PROBE, evil.probe()), EVIL)
+        town.deliver(address, evil.datagram(address, 1, wire.PROBE, evil.probe()), EVIL)
     for _ in range(12 * PERIOD_MS // STEP_MS):
         for address in list(town.nodes):
             for kind in (wire.PROBE, wire.MATCH) * 5:
-                town.deliver(address, evil.datagram(1, kind, evil.probe()), EVIL)
+                town.deliver(address, evil.datagram(address, 1, kind, evil.probe()), EVIL)
         town.run(STEP_MS / PERIOD_MS)
     for node in town:
         assert len(node.view() - set(HOME) - {666}) == 0, "nobody is in a view who never answered"
@@ -90,7 +92,7 @@ def test_made_up_nodes_that_answer_are_but_guests(town):
     room = victim.peers.size - len(victim.view())
     for k in range(1000):
         number = 10_000 + k
-        probe = evil.datagram(1, wire.PROBE, evil.probe(5, 0), number)  # link, needy
+        probe = evil.datagram(victim.address, 1, wire.PROBE, evil.probe(5, 0), number)  # link, needy
         town.deliver(victim.address, probe, address_of(number))
         if k % 100 == 99:
             town.run(0.1)
@@ -99,7 +101,8 @@ def test_made_up_nodes_that_answer_are_but_guests(town):
     assert victim.peers.count <= 28
     for k in range(8 * 100):
         number = 20_000 + k
-        town.deliver(victim.address, evil.datagram(1, wire.PROBE, evil.probe(5, 0), number), address_of(number))
+        probe = evil.datagram(victim.address, 1, wire.PROBE, evil.probe(5, 0), number)
+        town.deliver(victim.address, probe, address_of(number))
         if k % 100 == 99:
             town.run(1)
     assert len(victim.view() & set(HOME)) >= 6 and longs <= victim.view()
@@ -116,7 +119,7 @@ def test_answers_are_no_amplifier(town):
     town.run(5)
     town.log, came = [], 0
     for k in range(2000):  # 10 s
-        probe = evil.datagram(0, wire.PROBE, evil.probe(1, 0), 5000 + k)
+        probe = evil.datagram(victim.address, 0, wire.PROBE, evil.probe(1, 0), 5000 + k)
         came += len(probe)
         town.deliver(victim.address, probe, target)
         if k % 100 == 99:
@@ -137,7 +140,7 @@ def test_answers_to_stale_ones_are_as_few(town):
     target = bytes([192, 0, 2, 1, 0, 53])
     town.log = []
     for k in range(2000):
-        town.deliver(victim.address, evil.datagram(9, wire.DATA, b"\x0a.", 5000 + k), target)
+        town.deliver(victim.address, evil.datagram(victim.address, 9, wire.DATA, b"\x0a.", 5000 + k), target)
         if k % 100 == 99:
             town.run(0.05)
     out = [datagram for source, to, datagram in town.log if to == target]
@@ -152,10 +155,10 @@ def test_a_flood_of_one_neighbour_is_cut_to_its_rate(town):
     good = next(number for number in victim.view() if number != min(victim.view()))
     number = min(victim.view())
     for k in range(10_000):  # 1,000 a second
-        data = evil.datagram(1, wire.DATA, b"\x0a.", number, k + 1)
+        data = evil.datagram(victim.address, 1, wire.DATA, b"\x0a.", number, k + 1)
         town.deliver(victim.address, data, address_of(number))
         if k % 100 == 50:
-            data = evil.datagram(1, wire.DATA, b"\x0a.", good, k + 1)
+            data = evil.datagram(victim.address, 1, wire.DATA, b"\x0a.", good, k + 1)
             assert town.deliver(victim.address, data, address_of(good)) == wire.OK, "others are not cut"
         if k % 500 == 499:
             town.run(STEP_MS / PERIOD_MS)
@@ -171,7 +174,7 @@ def test_a_stolen_number_does_not_move_a_live_peer(town):
         for node in town:
             for stolen in known[node.number]:
                 boot = evil.dice.choice((1, 2, 30_000))
-                data = evil.datagram(1, wire.PROBE, evil.probe(1, 0), stolen, boot=boot)
+                data = evil.datagram(node.address, 1, wire.PROBE, evil.probe(1, 0), stolen, boot=boot)
                 assert town.deliver(node.address, data, EVIL) != wire.OK
         town.run(0.5)
     for node in town:

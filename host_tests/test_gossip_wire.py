@@ -20,6 +20,7 @@ from host_tests.property import examples
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = bytes(range(32))
+NUMBER = 99  # of who receives
 NUMBERS = st.integers(1, wire.NUMBER_MOST)
 U8, U16 = st.integers(0, 255), st.integers(0, 0xFFFF)
 HEAD = struct.Struct(">BBBBBIIIHHHH")
@@ -74,9 +75,9 @@ def datagram(fields, payload):
     kind, role, *rest = fields
     assert bytes(buf[: wire.HEAD]) == HEAD.pack(1, role << 4 | kind, *rest)
     buf[wire.HEAD : wire.HEAD + len(payload)] = payload
-    n = Seal(KEY).close(buf, wire.HEAD + len(payload))
-    before = bytes(buf[: n - 8])
-    assert bytes(buf[n - 8 : n]) == hmac.new(KEY, before, "sha256").digest()[:8]
+    receiver = (NUMBER if fields[9] else 0).to_bytes(4, "big")
+    n = Seal(KEY).close(buf, wire.HEAD + len(payload), receiver)
+    assert bytes(buf[n - 8 : n]) == hmac.new(KEY, bytes(buf[: n - 8]) + receiver, "sha256").digest()[:8]
     return bytes(buf[:n])
 
 
@@ -166,9 +167,9 @@ def test_reasons(change, reason):
 
 
 def endpoint():
-    """An end of number 99 and boot 3, with a handler for every kind; what they were handed."""
+    """An end of boot 3, with a handler for every kind; what they were handed."""
     acted = []
-    end = Endpoint(3, Seal(KEY), Peers(99, wire.METER, 16, lambda n: 0), lambda *a: None)
+    end = Endpoint(3, Seal(KEY), Peers(NUMBER, wire.METER, 16, lambda n: 0), lambda *a: None)
     end.on = [lambda *a: acted.append(a) or wire.OK] * 11
     return end, acted
 

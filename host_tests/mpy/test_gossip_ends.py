@@ -3,6 +3,7 @@
 import gc
 import random
 from binascii import hexlify, unhexlify
+from struct import pack
 
 from gossip import wire
 from gossip.discovery import Discovery
@@ -36,7 +37,7 @@ def hmac_of_rfc_4231():
         assert hexlify(seal.mac(data)).decode().startswith(mac)
         assert seal.mac(data[:3], b"", data[3:]) == seal.mac(data)
         buf = bytearray(data) + bytes(8)
-        assert seal.close(buf, len(data)) == len(buf) and seal.good(buf, len(buf))
+        assert seal.close(buf, len(data), b"") == len(buf) and seal.good(buf, len(buf), b"")
         assert hexlify(buf[len(data) :]).decode() == mac[:16]
     for key in (b"", b"\xaa" * 131):  # section 4.7: longer than a block; keys here are 32 bytes
         try:
@@ -98,11 +99,11 @@ class Node:
         return self.end.received(data, len(data), address, 0)
 
 
-def sealed(sender, kind, payload=b"", to=1, boot=1, role=METER, seq=1, flags=7):
+def sealed(sender, kind, payload=b"", to=1, boot=1, role=METER, seq=1, flags=7, number=99):
     buf = bytearray(wire.MOST)
     put_head(buf, kind, role, flags, 255, 255, 5, seq, sender, boot, to, 60, len(payload))
     buf[HEAD : HEAD + len(payload)] = payload
-    return bytes(memoryview(buf)[: Seal(KEY).close(buf, HEAD + len(payload))])
+    return bytes(memoryview(buf)[: Seal(KEY).close(buf, HEAD + len(payload), pack(">I", number))])
 
 
 def noise_is_refused():
@@ -152,6 +153,8 @@ def old_boots_are_void():
     ):
         assert node.take(sealed(7, wire.DATA, bytes(9), to, boot), seven) == reason, (boot, to)
     assert len(acted) == 3
+    other = sealed(7, wire.DATA, bytes(9), 7, number=98)  # for somebody else, whose boot has the same number
+    assert node.take(other, seven) == wire.BAD_SEAL
     # what is stale is answered by our boot, and nothing else, in the least of bytes
     address, answer = node.sent[-1]
     assert address == seven and len(answer) == 38 and answer[1] & 15 == wire.MATCH

@@ -92,7 +92,7 @@ class Discovery:
                 seeds = [seeds[self._random(len(seeds))]]
             for address, tcp in seeds:
                 self._fixed(0, 0)
-                self._end.post_to(address, 0, _PROBE, 0x27 if tcp else 7, 0, 0, 0, 0, 0, _FIXED)
+                self._end.post_to(address, 0, _PROBE, 0x27 if tcp else 7, 0, 0, 0, 0, 0, _FIXED, 0)
 
     def _few(self):
         return len(self._peers.some()) < self._peers.size >> 2
@@ -132,7 +132,8 @@ class Discovery:
             return _RATE
         self._answers -= 1000
         self._fixed(_AGAIN, 0)
-        self._end.post_to(address, message.boot, _MATCH, 0x27 if message.tcp else 7, 0, 0, 0, 0, 0, _FIXED)
+        flags = 0x27 if message.tcp else 7
+        self._end.post_to(address, message.boot, _MATCH, flags, 0, 0, 0, 0, 0, _FIXED, message.sender)
         return _OK
 
     def _probe(self, message, i, now):

@@ -1,6 +1,7 @@
 """One end of the gossip: what comes in is checked and handed on, what goes out is sealed."""
 
 from array import array
+from struct import pack
 
 try:
     from micropython import const
@@ -66,7 +67,7 @@ class Endpoint:
             return reason
         if message.sender == self.number:
             return _OWN
-        if not self._seal.good(buf, n):
+        if not self._seal.good(buf, n, pack(">I", self.number if message.to else 0)):
             return _BAD_SEAL
         i = -1
         if message.to == self.boot:
@@ -95,17 +96,17 @@ class Endpoint:
         """Send the payload out[HEAD:HEAD + size] to peer i; as often as wanted, the payload stays."""
         peers = self.peers
         tcp = peers.tcp(i)
-        self.post_to(
-            peers.address(i), peers.boot(i), kind, flags | (0x20 if tcp else 0), r, f, origin, seq, lifetime_s, size
-        )
+        flags |= 0x20 if tcp else 0
+        to, number = peers.boot(i), peers.number_at(i)
+        self.post_to(peers.address(i), to, kind, flags, r, f, origin, seq, lifetime_s, size, number)
 
-    def post_to(self, address, to, kind, flags, r, f, origin, seq, lifetime_s, size):
-        """The same to an address, where boot `to` is known, or 0."""
+    def post_to(self, address, to, kind, flags, r, f, origin, seq, lifetime_s, size, number):
+        """The same to an address, where boot `to` of node `number` is known, or 0."""
         out = self.out
         put_head(
             out, kind, self.peers.role, flags, r, f, origin, seq, self.number, self.boot, to, lifetime_s, size
         )
-        n = self._seal.close(out, _HEAD + size)
+        n = self._seal.close(out, _HEAD + size, pack(">I", number if to else 0))
         self.sent += 1
         self.sent_bytes += n
         self._send(address, out, n, bool(flags & 0x20))

@@ -342,4 +342,4 @@ class Queries:
         query.tries += 1
         query.at = self._later(query.tries)
         self._load(query.reply)
-        self._end.post_to(*query.back, 0, 0, query.origin, query.seq, 0, len(query.reply))
+        self._end.post_to(*query.back, 0, 0, query.origin, query.seq, 0, len(query.reply), query.parent)

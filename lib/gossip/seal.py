@@ -13,7 +13,8 @@ _BLOCK = const(64)
 
 
 class Seal:
-    """key: 1 to 64 bytes. `mac(part, ...)` of parts in turn; `close` and `good`: the hop seal, cut to 8 bytes."""
+    """key: 1 to 64 bytes. `mac(part, ...)` of parts in turn; `close` and `good`: the hop seal, cut to 8 bytes. It
+    covers the receiver's number too (`to`: four bytes, 0: whoever gets it), which is not sent."""
 
     def __init__(self, key):
         if not 1 <= len(key) <= _BLOCK:
@@ -31,17 +32,17 @@ class Seal:
         outer.update(inner.digest())
         return outer.digest()
 
-    def close(self, buf, n):
+    def close(self, buf, n, to):
         """Write the seal of buf[:n] behind it; where it ends."""
-        mac = self.mac(memoryview(buf)[:n])
+        mac = self.mac(memoryview(buf)[:n], to)
         for i in range(SEAL):
             buf[n + i] = mac[i]
         return n + SEAL
 
-    def good(self, buf, n):
+    def good(self, buf, n, to):
         """Whether buf[:n] ends with its seal."""
         n -= SEAL
-        return same(self.mac(memoryview(buf)[:n]), buf, n, SEAL)
+        return same(self.mac(memoryview(buf)[:n], to), buf, n, SEAL)
 
 
 def same(mac, buf, at, n):
