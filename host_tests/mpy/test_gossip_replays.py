@@ -60,7 +60,7 @@ def nothing_comes_of_old_datagrams():
     old, answers = list(log), []
     net.tap = lambda source, target, data: answers.append((source, data))
     message = Message()
-    for k, (source, _, data) in enumerate(old):  # also what others were sent, some of it for a boot 2, as its own is
+    for k, (source, _, data) in enumerate(old):  # also what others were sent, some for a boot 2 like its own
         victim.stack.received(data, len(data), address_of(source), victim.clock())
         if k % 20 == 0:
             net.run(250)
