@@ -71,7 +71,7 @@ def test_overlay_connects_all(nets):
     from gossip_net import Net
 
     n, messages = 64, 200
-    net = Net(n, seed=SEED, tick_ms=1000, discover=True, defaults={"f": 5})
+    net = Net(n, seed=SEED, tick_ms=1000, discover=True, defaults={"f": 4})
     net.run(300_000)
     missed = [0] * n
     for node in net.nodes:
@@ -83,3 +83,19 @@ def test_overlay_connects_all(nets):
             missed[node.i] += node.i not in net.times(id)
     assert max(missed) <= messages // 20, missed
     print(f"missed by the worst: {max(missed)} of {messages}; {sum(missed) / n:.2f} by all")
+
+
+def flat(mpy, messages):
+    done = mpy(MPY / "gossip_flat.py", messages, timeout_s=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+
+
+def test_memory_is_flat(mpy):
+    flat(mpy, 4000)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(600)
+def test_memory_is_flat_over_100000_messages(mpy):
+    flat(mpy, 100_000)
