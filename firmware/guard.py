@@ -10,7 +10,7 @@ class Restart(Exception):
 
 
 class Guard:
-    """feed(): the watchdog's. progress: (name, function that gives a number which changes while it goes on) each.
+    """feed(): the watchdog's. progress: (name, object, attribute: a number which changes while it goes on) each.
     floor: bytes of heap that must be free after a collection. `look` is to be called twice a second.
 
     It counts its own looks, not the time: a program that was held has not stood still.
@@ -19,20 +19,21 @@ class Guard:
     LOOKS = 40  # without progress: longer than any wait for the next second, for a look-up, for flash
 
     def __init__(self, feed, progress, floor):
+        progress = list(progress) + [("memory", self, "reports")]
         self._feed = feed
         self._progress = progress
         self._floor = floor
         self._seen = [-1] * len(progress)
         self._still = [0] * len(progress)
         self._low = 0
-        self.reports = 0  # of the task that collects, counted by it
+        self.reports = 0  # of the task that collects, counted by it: that is looked at as well
         self.heap = self.heap_least = 0  # free after the last collection; least of all
 
     def look(self):
         """Restart when a part stood still for too long; the watchdog is fed only if none did."""
         for i in range(len(self._progress)):
-            name, count = self._progress[i]
-            now = count()
+            name, part, count = self._progress[i]
+            now = getattr(part, count)
             if now != self._seen[i]:
                 self._seen[i] = now
                 self._still[i] = 0

@@ -33,7 +33,19 @@ def build(config, board, log, feed, facts, heap_floor):
         if radio:
             radio.on_up = teller.hurry
     feed()
-    progress = (("node", lambda: node.turns), ("memory", lambda: node.reports))
+    progress = [("node", node, "turns")]
+    gossip = config["gossip"]
+    if gossip and gossip["segment_key"]:
+        from firmware.gossip import Gossip
+
+        gossip = node.gossip = Gossip(config, board.network, shelf, boot, board.clock, log, events.event)
+        gossip.on_command = node.ordered
+        progress.append(("gossip", gossip, "turns"))
+        feed()
+    if config["appliances"]:
+        loads = node.appliances = _appliances(config, board, shelf, node)
+        progress.append(("appliances", loads, "turns"))
+        feed()
     node.guard = Guard(feed, progress, heap_floor)
     events.event("start", **parts.start_facts(facts))
     return node
@@ -49,6 +61,24 @@ def _boot(shelf, log):
         except OSError as e:
             log.error("boot not counted: %s", e)
     return _LOT | random.getrandbits(28)
+
+
+def _appliances(config, board, shelf, node):
+    from firmware.appliances import Appliances
+
+    settings, gossip = config["tariff"], node.gossip
+    if gossip:
+        book = gossip.book
+    else:
+        from tariff.book import Book
+
+        book = Book(shelf, settings["default_price"], settings["currency"])
+    number = config["gossip"]["number"] if gossip else 0
+    tell, clock = node.events.event, board.clock
+    made = Appliances(config["appliances"], book, shelf, board.relay, tell, clock, number, settings["spread_s"])
+    if gossip:
+        gossip.on_tariff = made.replan
+    return made
 
 
 def _teller(config, board, node, log):

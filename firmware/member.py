@@ -17,9 +17,9 @@ _GARBAGE_MOST = const(4096)  # bytes that may wait for the collector; a sixteent
 class Member:
     """The parts of a node that have tasks of their own, wired by lean.build.
 
-    events: Notes. facts: what does not change while it runs (boot.boot). radio, asker: or None. teller: or None;
-    set afterwards, as is guard. on_healthy(served): as Node's; what serves is the broker, without one the network.
-    again: CMD has asked for a restart.
+    events: Notes. facts: what does not change while it runs (boot.boot). radio, asker: or None. Set afterwards:
+    guard; teller, gossip, appliances, or None. on_healthy(served): as Node's; what serves is the broker, without
+    one the network. again: CMD has asked for a restart.
     """
 
     HEALTHY_S = 180
@@ -27,10 +27,10 @@ class Member:
 
     def __init__(self, board, role, boot, facts, events, lamp, radio, asker, log):
         self.events = events
-        self.teller = self.guard = self.on_healthy = None
+        self.teller = self.gossip = self.appliances = self.guard = self.on_healthy = None
         self.again = False
         self.uptime_s = 0
-        self.turns = self.reports = 0  # of the tasks: whoever looks sees that they go on
+        self.turns = 0  # of the task that runs: whoever looks sees that it goes on
         self._board = board
         self._role = role
         self._boot = boot
@@ -51,6 +51,9 @@ class Member:
         asyncio.create_task(self._lamp.run())
         if self._asker:
             asyncio.create_task(self._asker.run(self.learn))
+        for service in (self.gossip, self.appliances):
+            if service:
+                asyncio.create_task(service.run())
         end_ms = ticks_add(ticks_ms(), int(seconds * 1000))
         while not self.again and not (seconds and ticks_diff(ticks_ms(), end_ms) >= 0):
             self._turn()
@@ -78,7 +81,7 @@ class Member:
             if self.on_healthy and self.uptime_s >= (self.HEALTHY_S if served else self.STEADY_S):
                 self.on_healthy = self.on_healthy(served)
             self._collect()
-            self.reports = self.reports + 1 & 0xFFFF
+            self.guard.reports = self.guard.reports + 1 & 0xFFFF
 
     def _sample(self):
         passed = ticks_diff(ticks_ms(), self._since_ms) // 1000
@@ -141,13 +144,22 @@ class Member:
             fields["rssi"] = board.network.station.rssi()
         if self._asker:
             fields["time_error"] = self._asker.last_error
+        if self.appliances:
+            fields["appliances"] = self.appliances.status()
+        if self.gossip:
+            fields["gossip"] = self.gossip.status()
         fields.update(self._facts)
         return fields
 
     def ask(self, payload):
-        """A command."""
+        """A command, of CMD or of the utility."""
         if payload == b"restart":
             self.again = True
+        elif self.appliances:
+            self.appliances.ask(payload)
+
+    def ordered(self, origin, body):
+        self.ask(body)
 
     async def leave(self, drain_ms):
         """Tell what still waits, and say good-bye."""

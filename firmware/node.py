@@ -26,7 +26,7 @@ class Node:
     STEADY_S = 3600
     again = False  # no command restarts it
 
-    def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free):
+    def __init__(self, meter, link, status, events, energy, learn, clock, guard, lamp, radio, asker, free, gossip):
         self.meter = meter
         self.link = link
         self.on_healthy = None
@@ -40,6 +40,7 @@ class Node:
         self._radio = radio
         self._asker = asker
         self._free = free
+        self._gossip = gossip
 
     async def run(self, status_s, energy_s, seconds):
         """Until the source ends or `seconds` have passed (0: never). What goes wrong in any task is raised."""
@@ -50,6 +51,8 @@ class Node:
         asyncio.create_task(self._lamp.run())
         if self._asker:
             asyncio.create_task(self._asker.run(self._learn))
+        if self._gossip:
+            asyncio.create_task(self._gossip.run())
         try:
             if seconds:
                 await asyncio.wait_for(self.meter.run(), seconds)

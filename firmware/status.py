@@ -41,7 +41,7 @@ class Status:
         self.fallback = bool(facts.get("why"))  # another configuration or application runs than was meant
         self.uptime_s = self._empty_s = 0
         self._since_ms = ticks_ms()
-        self.meter = self.estimator = self.link = self.guard = self.radio = self.asker = None
+        self.meter = self.estimator = self.link = self.guard = self.radio = self.asker = self.gossip = None
 
     def sample(self):
         """Look at what changes between messages, connected or not; every few seconds."""
@@ -93,5 +93,7 @@ class Status:
             fields["rssi"] = self._board.network.station.rssi()
         if self.asker:
             fields["time_error"] = self.asker.last_error[:_TEXT_MOST]
+        if self.gossip:
+            fields["gossip"] = self.gossip.status()
         fields.update(self._facts)
         return fit(fields, STATUS_BYTES)

@@ -67,11 +67,10 @@ def build(config, board, log, feed, facts, heap_floor):
     if status.radio:
         status.radio.on_up = link.hurry
     status.asker = parts.asker(config, board, log)
-    progress = (
-        ("measuring", lambda: meter.frames),
-        ("link", lambda: link.turns),
-        ("memory", lambda: guard.reports),
-    )
+    progress = [("measuring", meter, "frames"), ("link", link, "turns")]
+    gossip = status.gossip = _gossip(config, board, boots, events, log)
+    if gossip:
+        progress.append(("gossip", gossip, "turns"))
     guard = status.guard = Guard(feed, progress, heap_floor)
     return Node(
         meter,
@@ -86,7 +85,19 @@ def build(config, board, log, feed, facts, heap_floor):
         status.radio,
         status.asker,
         board.free_bytes,
+        gossip,
     )
+
+
+def _gossip(config, board, boots, events, log):
+    """The Gossip, None where the segment has no key or this node has no gossip."""
+    settings = config["gossip"]
+    if not settings or not settings["segment_key"] or not settings["measuring"]:
+        return None
+    from firmware.gossip import Gossip
+    from firmware.shelf import Shelf
+
+    return Gossip(config, board.network, Shelf(board.storage), boots.boot, board.clock, log, events.event)
 
 
 def _estimator(measurement, source, values, rectangular):

@@ -78,7 +78,7 @@ def test_commands(mpy, mosquitto, tmp_path, places):
 
 def test_without_a_broker_it_tells_the_console(mpy, tmp_path, places):
     with Lean(mpy, configuration(tmp_path, "lean", status_s=1), places) as node:
-        node.wait_said("event ")
+        node.wait_said("events are told here only")
         assert node.events()[0]["event"] == "start"
         node.stop()
         assert node.lines[-1] == "stopped: 0 events wait, 0 dropped"
@@ -132,11 +132,21 @@ def test_what_fails_or_stands_still_is_recorded_and_restarts(mpy, mosquitto, tmp
         assert heard.wait_status(state="online", stage="normal")["last_crash"]
 
 
+def test_two_find_each_other(mpy, mosquitto, tmp_path, places):
+    ports = free_port(), free_port()
+    gossip = {"segment_key": "11" * 32, "group": "", "period_s": 1}
+    other = configuration(tmp_path, "other", role="meter", gossip={**gossip, "port": ports[1]})
+    seeds = [f"localhost:{ports[1]}"]
+    path = configuration(tmp_path, "lean", mosquitto, gossip={**gossip, "port": ports[0], "seeds": seeds})
+    with listening(mosquitto) as heard, Lean(mpy, other, places, "256k"), Lean(mpy, path, places, "256k"):
+        wait_for(lambda: heard.statuses and heard.statuses[-1]["gossip"]["peers"] == 1, "a peer", 30)
+        assert heard.statuses[-1]["gossip"]["received"]["ok"] > 0
+
+
 def test_gridmote_node_runs_it(tmp_path, mosquitto):
-    path = configuration(tmp_path, "lean", mosquitto, appliances=[
-        {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90, "by": 420}])
+    path = configuration(tmp_path, "lean", mosquitto)
     argv = gridmote("node", path, "--heap", HEAP, "--seconds", "2")
     with listening(mosquitto) as heard, Process(argv, None) as node:
         heard.wait_status(state="stopped", role="ied")
         assert node.wait(20) == 0
-        assert node.said("ied, washer (run)"), node.lines
+        assert node.said("ied, measures nothing"), node.lines

@@ -35,6 +35,8 @@ MEASURING = {  # what only a node that measures needs, and
     "firmware.timekeeper",
 }
 LEAN = {"firmware.member", "firmware.notes", "firmware.shelf", "firmware.teller"}  # one that does not
+GOSSIP = {"gossip*", "tariff*", "firmware.gossip", "firmware.appliances", "firmware.plans", "firmware.demand",
+          "boards.datagrams"}  # a node of a segment with a key
 ONE_BROKER = {"firmware.brokers"}  # what that does without
 
 
@@ -105,9 +107,10 @@ def let_go(root=ROOT):
 
 
 def together(sizes, source):
-    """Bytes of the modules that a meter has loaded at the same time, with its samples from `source` (SOURCES)."""
+    """Bytes of the modules that a meter has loaded at the same time, with its samples from `source` (SOURCES), and
+    without gossip."""
     others = set().union(*SOURCES.values()) - SOURCES[source]
-    return _without(sizes, (let_go() - KEPT_LONGER) | NOT_BESIDE | LEAN | others)
+    return _without(sizes, (let_go() - KEPT_LONGER) | NOT_BESIDE | LEAN | GOSSIP | others)
 
 
 def together_ied(sizes):

@@ -11,8 +11,16 @@ class Node:
     def __init__(self, floor=8192):
         self.counts = [0, 0]
         self.fed = 0
-        progress = (("measuring", lambda: self.counts[0]), ("link", lambda: self.counts[1]))
+        progress = (("measuring", self, "frames"), ("link", self, "turns"))
         self.guard = Guard(self.feed, progress, floor)
+
+    @property
+    def frames(self):
+        return self.counts[0]
+
+    @property
+    def turns(self):
+        return self.counts[1]
 
     def feed(self):
         self.fed += 1
@@ -21,6 +29,7 @@ class Node:
         """The parts go on, and the guard looks: the reason for a restart, or ""."""
         for part in parts:
             self.counts[part] = self.counts[part] + 1 & 0xFFFF
+        self.guard.reports += 1
         try:
             self.guard.look()
         except Restart as e:

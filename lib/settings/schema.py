@@ -245,9 +245,9 @@ def _agree(full, mistakes):
     if full["appliances"]:
         from settings.segment import filled
 
-        if not full["tariff"]:
-            full["tariff"] = _fill({}, "TARIFF", "tariff", mistakes)
         full["appliances"] = filled(full["appliances"], relays, _fill, mistakes)
+    if full["tariff"] is None and (gossip or full["appliances"]):
+        full["tariff"] = _fill({}, "TARIFF", "tariff", mistakes)
     if gossip and not gossip["number"]:
         from settings.segment import number_of
 

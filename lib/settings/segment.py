@@ -53,6 +53,7 @@ GOSSIP = {
     "rounds": (whole(0, 31), 0, "times that it is; 0: by population"),
     "variant": (one_of("eager", "lazy", "pull", "push-pull"), "eager", "of messages that begin here"),
     "period_s": (whole(1, 3600), 10, "seconds between looks after peers and what is missing"),
+    "measuring": (truth, False, "a meter that measures takes part, too: 70 KB of heap more, which no Pico W has"),
     "notifiers": (numbers, [], "nodes, beside the utility, whose notices are passed on"),
 }
 TARIFF = {
