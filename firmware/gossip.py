@@ -8,7 +8,7 @@ from time import ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.modules import forget
+from gossip.needs import Needs
 from gossip.seal import Seal
 from gossip.stack import Stack
 from gossip.trust import Trust
@@ -20,6 +20,7 @@ _DATAGRAMS = const(4)  # a turn
 _HASHES = const(48)  # a turn: 12 ms on an RP2040
 _DATAGRAM = const(1233)  # bytes: one more than may be, so that what is too long shows
 _LATE_S = const(60)  # between looks whether the tariff has run out
+_DAY_S = const(86400)
 _TICKS = const(0x3FFFFFFF)
 _SHELVED = const(4)  # signed messages that are kept for those who lack them
 _TARIFF, _KEY, _COMMAND = const(1), const(2), const(3)  # types of DATA, gossip.wire
@@ -29,24 +30,17 @@ _ROLES = {"ied": 1, "meter": 2, "ssc": 4}
 
 class Gossip:
     """config: the checked configuration. network: the board's. shelf: Shelf. boot: number of this boot. clock: the
-    board's. log: Log. tell(name, **fields): makes an EVENT of it. value(function, arg): see Queries, or None.
+    board's. log: Log. tell(name, **fields): makes an EVENT of it.
 
-    on_tariff(): a table was taken. on_command(origin, body): of a COMMAND or an ORDER, bytes. hooks: functions
-    (type, origin, body) that get every message for this node, a display or a forward to another device; what they
-    raise is counted in `faults`.
+    answers: Answers, to be set. on_tariff(): a table was taken. on_command(origin, body): of a COMMAND or an ORDER,
+    bytes. hooks: functions (type, origin, body) that get every message for this node, a display or a forward to
+    another device; what they raise is counted in `faults`.
     """
 
-    def __init__(self, config, network, shelf, boot, clock, log, tell, value=None):
+    def __init__(self, config, network, shelf, boot, clock, log, tell):
         settings, tariff = config["gossip"], config["tariff"]
         self._network, self._shelf, self._clock, self._log, self._tell = network, shelf, clock, log, tell
         self._seeds = list(settings["seeds"])
-        number = settings["number"]
-        if not number:
-            from settings.segment import number_of
-
-            number = number_of(config["id"])
-            del number_of
-            forget("settings.segment")
         self.book = Book(shelf, tariff["default_price"], tariff["currency"])
         node_key = settings["node_key"]
         self.trust = trust = Trust(
@@ -63,7 +57,7 @@ class Gossip:
         if self._datagrams.joined:
             seeds.append((_address(settings["group"], settings["port"]), False))
         self.stack = stack = Stack(
-            number,
+            settings["number"],
             _ROLES[config["role"]],
             (boot - 1) % 0xFFFF + 1,
             Seal(unhexlify(settings["segment_key"])),
@@ -74,7 +68,7 @@ class Gossip:
             seeds=seeds,
             period_ms=settings["period_s"] * 1000,
             probe_ms=settings["period_s"] * 1000,
-            value=value,
+            value=self._value,
         )
         relay, people = stack.relay, settings["population"]
         relay.f = settings["fanout"] or (3 if people <= 10 else 4)
@@ -82,7 +76,9 @@ class Gossip:
         relay.variant = ("eager", "lazy", "pull", "push-pull").index(settings["variant"])
         relay.authorised = tuple(range(1, 16)) + tuple(settings["notifiers"])
         relay.on_deliver = self._delivered
-        self.on_tariff = self.on_command = None
+        self._needed = {}  # by day since 1970: (jobs, Wh, Wh, Wh) of this node itself
+        self.needs = Needs(relay, self._needed.get, random.randrange)
+        self.answers = self.on_tariff = self.on_command = None
         self.hooks = []
         self.faults = self.unsent = 0
         self.turns = 0
@@ -107,6 +103,7 @@ class Gossip:
             if ticks_diff(now, ticked) >= _TICK_MS:
                 ticked = now
                 stack.tick(now & _TICKS)
+                self.needs.tick(now & _TICKS, self._soc() // _DAY_S)
             stack.verify(_HASHES, now & _TICKS)
             self.turns = self.turns + 1 & 0xFFFF
             await asyncio.sleep_ms(_TURN_MS)
@@ -137,6 +134,26 @@ class Gossip:
             self.book.save()
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
             self.stack.repair.late()
+
+    def announce(self, jobs, day, energies_wh):
+        """What the appliances of this node need on a day since 1970: in all jobs, and Wh in its three periods."""
+        for old in list(self._needed):
+            if old < day - 1:
+                del self._needed[old]
+        self._needed[day] = (jobs,) + tuple(energies_wh)
+        self.needs.changed()
+
+    def needed(self, ahead):
+        """[Wh, Wh, Wh] of this node itself, so many days from today; None: the day is not known."""
+        today = self._soc() // _DAY_S
+        return self._needed.get(today + ahead, (0, 0, 0, 0))[1:] if today else None
+
+    def holds(self, number):
+        """Whether the table is held whose number ends with these 16 bits."""
+        return any(held & 0xFFFF == number for held in self.book.numbers())
+
+    def _value(self, function, arg):
+        return self.answers.value(function, arg) if self.answers else None
 
     def _soc(self):
         return self._clock.soc() if self._clock.known else 0

@@ -34,11 +34,8 @@ def build(config, board, log, feed, facts, heap_floor):
             radio.on_up = teller.hurry
     feed()
     progress = [("node", node, "turns")]
-    gossip = config["gossip"]
-    if gossip and gossip["segment_key"]:
-        from firmware.gossip import Gossip
-
-        gossip = node.gossip = Gossip(config, board.network, shelf, boot, board.clock, log, events.event)
+    gossip = node.gossip = parts.gossip(config, board, shelf, boot, log, events.event, facts)
+    if gossip:
         gossip.on_command = node.ordered
         progress.append(("gossip", gossip, "turns"))
         feed()
@@ -77,7 +74,7 @@ def _appliances(config, board, shelf, node):
     tell, clock = node.events.event, board.clock
     made = Appliances(config["appliances"], book, shelf, board.relay, tell, clock, number, settings["spread_s"])
     if gossip:
-        gossip.on_tariff = made.replan
+        gossip.on_tariff, made.announce = made.replan, gossip.announce
     return made
 
 

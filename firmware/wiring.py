@@ -68,7 +68,7 @@ def build(config, board, log, feed, facts, heap_floor):
         status.radio.on_up = link.hurry
     status.asker = parts.asker(config, board, log)
     progress = [("measuring", meter, "frames"), ("link", link, "turns")]
-    gossip = status.gossip = _gossip(config, board, boots, events, log)
+    gossip = status.gossip = _gossip(config, board, boots, meter, writer.values, events, log, facts)
     if gossip:
         progress.append(("gossip", gossip, "turns"))
     guard = status.guard = Guard(feed, progress, heap_floor)
@@ -89,15 +89,17 @@ def build(config, board, log, feed, facts, heap_floor):
     )
 
 
-def _gossip(config, board, boots, events, log):
+def _gossip(config, board, boots, meter, values, events, log, facts):
     """The Gossip, None where the segment has no key or this node has no gossip."""
-    settings = config["gossip"]
-    if not settings or not settings["segment_key"] or not settings["measuring"]:
+    settings, measurement = config["gossip"], config["measurement"]
+    if not settings or not settings["measuring"]:
         return None
-    from firmware.gossip import Gossip
+    from firmware.answers import measured
     from firmware.shelf import Shelf
 
-    return Gossip(config, board.network, Shelf(board.storage), boots.boot, board.clock, log, events.event)
+    rectangular = measurement["format"].endswith("rectangular")
+    read = measured(meter, board.source.channels, values, measurement["f0_hz"], rectangular)
+    return parts.gossip(config, board, Shelf(board.storage), boots.boot, log, events.event, facts, read)
 
 
 def _estimator(measurement, source, values, rectangular):

@@ -141,9 +141,13 @@ class Book:
                 except OSError:
                     self.dirty = True
 
+    def numbers(self):
+        """Of the tables that are held."""
+        return [held.table.number for held in self._held]
+
     def holds(self, number):
         """Whether the table of a number is held."""
-        return any(held.table.number == number for held in self._held)
+        return number in self.numbers()
 
     def _first(self, what, soc):
         for held in self._held:

@@ -1,0 +1,5 @@
+"""What a query can ask for: `arg` of MIN, MAX, SUM, MEAN, SPAN and LAST (docs/gossip-queries.md)."""
+
+VOLTAGE = 1  # mV, rms, of the first voltage
+ANGLE = 2  # hundredths of a degree, of the same
+FREQUENCY = 3  # mHz
