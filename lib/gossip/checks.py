@@ -20,7 +20,7 @@ _KNOWN = const(8)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
 _DOUBLED = const(10)  # times at most
 _FORGIVEN_MS = const(3600000)
-_CREDIT_MS = const(2000)  # what failures may take at once, half of it those of who failed before;
+_CREDIT_MS = const(4000)  # what failures may take at once, half of it those of who failed before;
 _SHARE = const(10)  # and in the long run the tenth part of the time
 
 
