@@ -99,7 +99,7 @@ def forger(net, payloads, per_second):
     return sent
 
 
-@pytest.mark.parametrize("before_s", [1, 60])
+@pytest.mark.parametrize("before_s", [5, 60])
 def test_a_hundred_forgeries_a_second(nets, key, before_s):
     """Verification takes a fifth of the processor at most, and a good tariff arrives in twice the time at most."""
     calm, attacked = 0, 0
