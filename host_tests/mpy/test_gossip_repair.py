@@ -75,13 +75,13 @@ def test_gap_that_nobody_can_fill():
     net.start(0, signed(b"6"), f=8, origin=1, seq=6, lifetime_s=3600)  # there are no others
     net.run(500)
     before = net.sent((IWANT,))
-    net.run(8 * PERIOD_MS)
-    # all ask for them, 2 a period for 8 periods
+    net.run(16 * PERIOD_MS)
+    # all but who sent it ask for them, 2 a period for 16 periods
     asked = net.sent((IWANT,)) - before
-    assert 4 * 12 <= asked <= 4 * 16, asked
-    net.run(56 * PERIOD_MS)
+    assert 3 * 30 <= asked <= 3 * 32, asked
+    net.run(64 * PERIOD_MS)
     later = net.sent((IWANT,)) - before - asked
-    assert later <= 4 * 2 * 4, later  # at 16, 32, 64 periods
+    assert later <= 3 * 2 * 2, later  # at 32 and 64 periods
     net.run(1000 * PERIOD_MS)
     before = net.sent((IWANT,))
     net.run(1100 * PERIOD_MS)
@@ -202,10 +202,10 @@ def test_late_asks_less_and_less():
     net.warm()
     node = net.nodes[2]
     node.late()
-    net.run(8 * PERIOD_MS)
-    assert 15 <= node.sent[DIGEST] <= 16
+    net.run(16 * PERIOD_MS)
+    assert 31 <= node.sent[DIGEST] <= 32
     net.run(100 * PERIOD_MS)
-    assert node.sent[DIGEST] <= 16 + 2 * 3
+    assert node.sent[DIGEST] <= 32 + 2 * 2
     assert net.payloads() == 0
 
 

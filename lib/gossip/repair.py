@@ -25,7 +25,7 @@ _DUPLICATE = const(13)
 _WANTS_MOST = const(4)  # messages that are asked for, and answered, at once
 _PATIENCE_MS = const(500)  # for an answer, before another one that has it is asked
 _ASKS = const(2)  # a period
-_EAGER_PERIODS = const(8)  # that ask; later at 16, 32, ... periods
+_EAGER_PERIODS = const(16)  # that ask; later at 32, 64, ... periods
 _ASK_MOST = const(1024)
 _GIVE = const(1)  # flags of a DIGEST: send me what I lack
 _TAKE = const(2)  # I give you what you lack
@@ -143,15 +143,16 @@ class Repair:
         relay.insist(now)
         relay.checks.forgive(now)
         self._periods += 1
-        if self._hot:
-            self._hot -= 1
-            self._inquire(1, _GIVE | _TAKE)
-        elif self._late or self._wants:
+        missing = self._late or self._wants
+        if missing:
             self._tries += 1
             if self._tries > _ASK_MOST:
                 self._late, self._wants = False, []
-            elif self._tries <= _EAGER_PERIODS or not self._tries & self._tries - 1:
-                self._beg(now)
+        if self._hot:
+            self._hot -= 1
+            self._inquire(1, _GIVE | _TAKE)
+        elif missing and (self._tries <= _EAGER_PERIODS or not self._tries & self._tries - 1):
+            self._beg(now)
         elif self._pull and not self._periods % self._pull:
             self._inquire(1, _GIVE)
 

@@ -4,6 +4,7 @@ Its function of the same name is the command; where that is a Typer of its own, 
 """
 
 from importlib import import_module
+from keyword import iskeyword
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +15,9 @@ COMMANDS = {  # name, which is that of the module and of its function: what `gri
     "provision": "Make the identity of a node, or of a fleet: configuration, keys, certificate.",
     "flash": "Put the application onto a board (Pico W, ESP32) and see its first frame acknowledged.",
     "tariff": "Check prices of electricity, and sign them as tariffs for the nodes.",
+    "gossip": "How much gossip a segment of nodes needs, and what it costs.",
+    "is": "The utility's end of a segment: inject what is signed, command one node, watch what is needed.",
+    "query": "Ask all nodes of a segment, get one answer.",
     "pdc": "Serve the PMU topics of a broker to phasor data concentrators over TCP.",
     "gaps": "What is missing in an archive: from when to when, how much, and why.",
     "export": "The frames of an archive as CSV.",
@@ -46,7 +50,8 @@ class _Lazy(TyperGroup):
     def resolve_command(self, ctx, args):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            command = _made(name, getattr(import_module(f"gridmote.commands.{name}"), name))
+            python = f"{name}_" if iskeyword(name) else name
+            command = _made(name, getattr(import_module(f"gridmote.commands.{python}"), python))
         return name, command, rest
 
 
