@@ -2,6 +2,7 @@
 
 from gossip_net import Net
 
+from gossip.needs import Needs
 from gossip.query import Queries
 
 TICK_MS = 40
@@ -9,13 +10,14 @@ TICK_MS = 40
 
 class QueryNet(Net):
     """links: pairs of nodes that know each other; None: random views. values(node, function, arg): what it says; by
-    default its number for every function and argument.
+    default its number for every function and argument. jobs: {node: {day: (jobs, Wh, Wh, Wh)}}, what it needs.
+    tend_ms: between two ticks of queries and needs.
 
-    nodes[i].queries; nodes[i].asked: how often its value was wanted.
+    nodes[i].queries, .needs; .asked: how often its value was wanted. `day`: today.
     """
 
-    def __init__(self, n, links=None, values=None, **options):
-        self.links = links
+    def __init__(self, n, links=None, values=None, jobs=None, tend_ms=TICK_MS, **options):
+        self.links, self.jobs, self.day, self.tend_ms = links, jobs, 20000, tend_ms
         self.values = values or (lambda node, function, arg: node.number)
         options.setdefault("defaults", {"r": 12})
         super().__init__(n, ready=self._ready, **options)
@@ -30,12 +32,16 @@ class QueryNet(Net):
             return self.values(node, function, arg)
 
         node.queries = Queries(node.stack.relay, value, self.random)
-        self.at(self.now + self.random(TICK_MS), self._tend, node, node.boot)
+        if self.jobs is not None:
+            node.needs = Needs(node.stack.relay, lambda day: self.jobs.get(node.i, {}).get(day), self.random)
+        self.at(self.now + self.random(self.tend_ms), self._tend, node, node.boot)
 
     def _tend(self, node, boot):
         if node.alive and node.boot == boot:
             node.queries.tick(node.clock())
-            self.at(self.now + TICK_MS, self._tend, node, boot)
+            if self.jobs is not None:
+                node.needs.tick(node.clock(), self.day)
+            self.at(self.now + self.tend_ms, self._tend, node, boot)
 
     def acquaint(self, nodes=None):
         if self.links is None:

@@ -146,10 +146,10 @@ class Queries:
         pack_into(">BBBHBHH", asked, 0, _QUERY, exchange, function, arg, targets, least, self._less(timeout_ms))
         query = Query(origin, relay.seq, asked)
         query.on_answer = on_answer
+        query.kind = _ASK if to else _DATA
         life_s = timeout_ms // 1000 + _LIFE_S
         self._open(query, timeout_ms, life_s)
         if to:
-            query.kind = _ASK
             relay.seq = min(query.seq + 1, _NUMBER_MOST)
             query.children[to] = [_ASKED, now, 0, -1, 1]
         elif not query.met() and not relay.start(now, asked, lifetime_s=life_s, **how):
@@ -184,7 +184,10 @@ class Queries:
 
     def _give(self, query):
         function, arg = query.function, query.arg
-        value = own(function, self._value(function, arg), self._end.number, *self.bounds(function, arg))
+        try:
+            value = own(function, self._value(function, arg), self._end.number, *self.bounds(function, arg))
+        except Exception:  # anybody may ask for anything: what cannot be answered must not stop the node
+            value = None
         query.add(value, 1 if value else 0, 0 if value else 1)
 
     def _less(self, left_ms):
