@@ -42,7 +42,7 @@ class End:
             self._socket.setblocking(False)
             self.stack = Stack(
                 number, IS, boot, Seal(self._key), None, self._send, random.randrange, _ticks(),
-                seeds=self._seeds, probe_ms=1000,
+                seeds=self._seeds, probe_ms=1000, value=lambda function, arg: None,
             )
             self._open = held.pop_all()
         return self

@@ -1,0 +1,141 @@
+"""`gridmote is`: the utility's information system, as far as a segment's gossip is concerned."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gridmote.fault import Fault, give_up
+from gridmote.tariff import messages
+from gridmote.utility.end import End
+from gridmote.utility.inject import inject, name_of, table_of
+from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
+from gridmote.utility.orders import order
+from gridmote.utility.question import ask, coverage, names_of, question_of, said
+from gridmote.utility.watch import Watch
+
+is_ = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode="rich",
+    help="The utility's end of a segment: inject what is signed, command one node, watch what is needed. To ask "
+    "the segment: [bold]gridmote query[/].",
+    epilog="Start with [bold]gridmote tariff sign[/], which makes what is injected.")
+
+_SECONDS = typer.Option("--timeout", min=1, max=600, help="Seconds for a controller's acknowledgement.")
+
+
+@is_.command("inject")
+def inject_file(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Signed messages, of gridmote tariff sign.")],
+    segment: Segment,
+    ssc: Controllers,
+    keys: Keys = Path("fleet-keys"),
+    timeout: Annotated[float, _SECONDS] = 30,
+    receipt: Annotated[float, typer.Option(
+        min=0, max=3600, help="Ask who holds the tariffs until all do, for at most so many seconds.")] = 0,
+):
+    """Give signed messages to the controllers of a segment, from where they gossip to every node.
+
+    Each is insisted on until two controllers have acknowledged it, one where there is one. With --receipt the
+    segment is asked who holds the tariff and who does not; the status is 1 if somebody lacks it in the end.
+
+    [bold]gridmote is inject day.signed --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --receipt 60[/]
+    """
+    console = Console(highlight=False)
+    lacking = False
+    try:
+        found = messages.read(path)
+        levels = segment_of(segment)
+        names = names_of(keys, levels)
+        with End(keys, levels, ssc) as end:
+            with console.status(f"looking for a controller of {segment}") as status:
+                end.join(JOIN_S)
+                arrived = inject(end, found, timeout, status.update)
+            for message, who in arrived:
+                told = ", ".join(names.get(number, f"node {number}") for number in who)
+                console.print(f"{name_of(message)}: acknowledged by {told}", markup=False)
+            for table in filter(None, map(table_of, found)) if receipt else ():
+                lacking |= not _receipt(console, end, table.number, names, receipt)
+    except (Fault, OSError) as fault:
+        give_up("is inject", fault)
+    if lacking:
+        raise typer.Exit(1)
+
+
+def _receipt(console, end, number, names, seconds):
+    """Whether everybody who answers, or who was provisioned, holds the tariff in the end."""
+    last_s = time.monotonic() + seconds
+    question = question_of(f"tariff {number}")
+    while True:
+        with console.status(f"who holds tariff {number}?"):
+            answer = ask(end, question, min(15, max(2, last_s - time.monotonic())))
+        held = answer.contributors - (answer.value[0] if answer.value else 0)
+        done = answer.value and not answer.value[0] and not answer.missing and held >= len(names)
+        if done or time.monotonic() >= last_s:
+            break
+        end.run(lambda: False, min(2, max(0, last_s - time.monotonic())))
+    console.print(f"tariff {number}: {said(answer, names)[0]}; {coverage(answer, len(names))}", markup=False)
+    for line in said(answer, names)[1:]:
+        console.print(line, markup=False)
+    return done
+
+
+@is_.command("order")
+def order_node(
+    node: Annotated[str, typer.Argument(metavar="ID", help="The node, by its id.")],
+    command: Annotated[str, typer.Argument(
+        help='What it is to do: restart, or JSON such as {"appliance": "washer", "finish_by": 1799999999}.')],
+    segment: Segment,
+    ssc: Controllers,
+    keys: Keys = Path("fleet-keys"),
+    hours: Annotated[float, typer.Option(min=0.1, max=18, help="For so long the command is worth something.")] = 1,
+    timeout: Annotated[float, _SECONDS] = 30,
+):
+    """Command one node, sealed with its own key: no one-time key of the tariffs is used up for it."""
+    console = Console(highlight=False)
+    try:
+        levels = segment_of(segment)
+        with End(keys, levels, ssc) as end:
+            with console.status(f"looking for a controller of {segment}") as status:
+                end.join(JOIN_S)
+                made = order(end, keys, levels, node, command.encode(), hours)
+                ((_, who),) = inject(end, [made], timeout, status.update)
+            console.print(f"command {made.seq} for {node}: acknowledged by {len(who)} controllers; the node says "
+                          "by EVENT what it did", markup=False)
+    except (Fault, OSError) as fault:
+        give_up("is order", fault)
+
+
+@is_.command("watch")
+def watch(
+    segment: Segment,
+    ssc: Controllers,
+    keys: Keys = Path("fleet-keys"),
+    seconds: Annotated[float, typer.Option(min=0, help="End after so many seconds; 0: at Ctrl-C.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each change.")] = False,
+):
+    """See what the segment says by itself: energy that is needed, notices.
+
+    Appliances tell their meter what they need, meters their controller, controllers the utility: one message.
+    """
+    console = Console(highlight=False)
+    try:
+        levels = segment_of(segment)
+        with End(keys, levels, ssc) as end:
+            with console.status(f"looking for a controller of {segment}"):
+                end.join(JOIN_S)
+            watching = Watch(end, names_of(keys, levels))
+            last_s = time.monotonic() + seconds
+            while not seconds or time.monotonic() < last_s:
+                end.run(watching.step, 1)
+                for line, fields in watching.news():
+                    if as_json:
+                        print(json.dumps(fields), flush=True)
+                    else:
+                        console.print(line, markup=False)
+    except KeyboardInterrupt:
+        pass
+    except (Fault, OSError) as fault:
+        give_up("is watch", fault)

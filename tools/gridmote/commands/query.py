@@ -1,0 +1,72 @@
+"""`gridmote query`: a question to a whole segment, one answer."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gridmote.fault import Fault, give_up
+from gridmote.utility.end import End
+from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
+from gridmote.utility.question import QUESTIONS, ROLES, ask, coverage, fields, names_of, question_of, said
+
+_WHAT = "; ".join(f"{name}: {one.words}" for name, one in QUESTIONS.items()) + "; tariff N: who holds it"
+
+
+def query(
+    what: Annotated[list[str], typer.Argument(help=_WHAT, show_default=False)],
+    segment: Segment,
+    ssc: Controllers,
+    keys: Keys = Path("fleet-keys"),
+    timeout: Annotated[float, typer.Option(min=1, max=120, help="Seconds for the answer.")] = 15,
+    least: Annotated[int, typer.Option(min=0, max=65535, help="So many that answer are enough; 0: all.")] = 0,
+    role: Annotated[list[str] | None, typer.Option(help="Only nodes of that role: ied, meter, ssc.")] = None,
+    every: Annotated[float, typer.Option(min=0, help="Ask again every so many seconds; 0: once.")] = 0,
+    times: Annotated[int, typer.Option(min=0, help="With --every: end after so many; 0: at Ctrl-C.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each answer.")] = False,
+):
+    """Ask all nodes of a segment, and get one answer with its coverage.
+
+    The question gossips through the segment, each node puts together what those behind it say. No server calls
+    anybody; who is lost on the way is counted as missing.
+
+    [bold]gridmote query voltage --segment north,secondary-station,1156 --ssc 10.0.0.7:7113[/]
+
+    [bold]gridmote query tariff 7 --segment north,secondary-station,1156 --ssc 10.0.0.7:7113[/]
+    """
+    console = Console(highlight=False)
+    try:
+        question = question_of(" ".join(what))
+        levels = segment_of(segment)
+        for one in role or ():
+            if one not in ROLES:
+                raise Fault(f"--role {one}: one of {', '.join(ROLES)}")
+        targets = sum(ROLES[one] for one in set(role or ()))
+        names = names_of(keys, levels)
+        with End(keys, levels, ssc) as end:
+            with console.status(f"looking for a controller of {segment}"):
+                end.join(JOIN_S)
+            asked = 0
+            while True:
+                with console.status(question.words):
+                    answer = ask(end, question, timeout, least, targets)
+                if as_json:
+                    print(json.dumps(fields(answer, names)), flush=True)
+                else:
+                    for line in said(answer, names):
+                        console.print(line, markup=False)
+                    console.print(coverage(answer, 0 if targets else len(names)), style="dim")
+                asked += 1
+                if not every or asked == times:
+                    break
+                next_s = time.monotonic() + max(every - answer.seconds, 0)
+                end.run(lambda next_s=next_s: time.monotonic() >= next_s, every)
+        if not answer.contributors:
+            raise typer.Exit(1)
+    except KeyboardInterrupt:
+        pass
+    except (Fault, OSError) as fault:
+        give_up("query", fault)

@@ -1,0 +1,148 @@
+"""What can be asked of a segment, and how the answer reads."""
+
+import datetime
+from typing import NamedTuple
+
+from gossip.aggregate import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, VERSIONS
+from gossip.quantity import ANGLE, FREQUENCY, VOLTAGE
+from gossip.wire import IED, METER, SSC
+from gridmote.fault import Fault
+
+_ALL = IED | METER | SSC
+ROLES = {"ied": IED, "meter": METER, "ssc": SSC}
+PERIODS_H = ("00-08", "08-16", "16-24")  # UTC
+
+
+class Question(NamedTuple):
+    """function, arg: of Queries.start; targets: roles; words: what it asks, for a person."""
+
+    function: int
+    arg: int
+    targets: int
+    words: str
+
+
+QUESTIONS = {
+    "voltage": Question(LAST, VOLTAGE, METER, "the newest voltage that a meter measured"),
+    "lowest": Question(MIN, VOLTAGE, METER, "the lowest voltage"),
+    "highest": Question(MAX, VOLTAGE, METER, "the highest voltage"),
+    "span": Question(SPAN, ANGLE, METER, "the largest difference of phase angles"),
+    "frequency": Question(MEAN, FREQUENCY, METER, "the mean frequency"),
+    "count": Question(COUNT, 0, _ALL, "how many nodes are there"),
+    "needs": Question(PERIODS, 0, IED, "energy that appliances need today, by period (UTC)"),
+    "tomorrow": Question(PERIODS, 1, IED, "energy that appliances need tomorrow, by period (UTC)"),
+    "versions": Question(VERSIONS, 0, _ALL, "which applications run"),
+}
+
+
+def question_of(text):
+    """The Question of "voltage", "tariff 7" and the like; Fault."""
+    words = text.split()
+    if len(words) == 2 and words[0] == "tariff" and words[1].isdigit() and 0 < int(words[1]) < 1 << 30:
+        return Question(HELD, int(words[1]) & 0xFFFF, _ALL, f"who holds tariff {words[1]}, and who does not")
+    if text not in QUESTIONS:
+        raise Fault(f"{text}: unknown; there are {', '.join(QUESTIONS)} and tariff N")
+    return QUESTIONS[text]
+
+
+class Answer(NamedTuple):
+    """value: as gossip.aggregate has it, None: of nobody. Numbers of nodes; seconds it took."""
+
+    question: Question
+    value: tuple | None
+    contributors: int
+    faults: int
+    missing: int
+    seconds: float
+
+
+def ask(end, question, seconds, least=0, targets=0):
+    """The Answer, after `seconds` at most; Fault where it could not be asked."""
+    found = []
+    began = end.now()
+    function, arg = question.function, question.arg
+    started = end.stack.queries.start(
+        began, function, arg, found.append, targets=targets or question.targets, least=least,
+        timeout_ms=int(seconds * 1000))
+    if not started:
+        raise Fault("too many questions at once")
+    end.run(lambda: found, seconds + 2)
+    query = found[0] if found else started
+    took = (end.now() - began & 0x3FFFFFFF) / 1000
+    return Answer(question, query.value, query.contributors, query.faults, query.missing(), took)
+
+
+def said(answer, names):
+    """The lines of the answer for a person. names: {number: id} of the nodes that are known."""
+    question, value = answer.question, answer.value
+    if not value:
+        return ["nobody could say"]
+    function = question.function
+    if function in (MIN, MAX):
+        return [f"{_amount(question.arg, value[0])} at {_name(value[1], names)}"]
+    if function == LAST:
+        when = datetime.datetime.fromtimestamp(value[0], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return [f"{_amount(question.arg, value[1])} at {_name(value[2], names)}, {when}"]
+    if function == MEAN:
+        return [_amount(question.arg, value[0] / answer.contributors)]
+    if function == SPAN:
+        return ["180.00 degrees or more" if value[1] >= 18000 else f"{value[1] / 100:.2f} degrees"]
+    if function == COUNT:
+        return [f"{value[0]}"]
+    if function == PERIODS:
+        return [f"{period} h: {wh:,} Wh" for period, wh in zip(PERIODS_H, value, strict=True)]
+    if function == VERSIONS:
+        return [f"{version.rstrip(bytes(1)).decode(errors='replace')}: {count}" for version, count in value[1]] + (
+            [f"others: {value[0]}"] if value[0] else [])
+    lack = [_name(number, names) for (number,) in value[1]]
+    more = value[0] - len(lack)
+    lines = [f"held by {answer.contributors - value[0]}, lacking at {value[0]}"]
+    return lines + [f"  lacks it: {one}" for one in lack] + ([f"  and {more} more"] if more else [])
+
+
+def fields(answer, names):
+    """The same as an object of JSON."""
+    value = answer.value
+    return {
+        "question": answer.question.words, "value": _plain(value), "said": said(answer, names),
+        "contributors": answer.contributors, "faults": answer.faults, "missing": answer.missing,
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+def coverage(answer, expected):
+    """One line: how much of the segment this answer is of. expected: nodes that were provisioned, 0: not known."""
+    told = f"{answer.contributors} answered"
+    if expected:
+        told += f" of {expected} ({100 * answer.contributors / expected:.0f} %)"
+    return f"{told}, {answer.faults} could not say, {answer.missing} missing, {answer.seconds:.1f} s"
+
+
+def names_of(fleet, segment):
+    """{number: id} of the nodes that were provisioned for it."""
+    path = fleet / "segments" / f"{','.join(segment)}.numbers"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        number, _, name = line.partition(" ")
+        if number.isdigit() and name:
+            found[int(number)] = name
+    return found
+
+
+def _plain(value):
+    if isinstance(value, bytes):
+        return value.rstrip(bytes(1)).decode(errors="replace")
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _name(number, names):
+    return names.get(number, f"node {number}")
+
+
+def _amount(quantity, value):
+    return f"{value / 1000:.3f} {'Hz' if quantity == FREQUENCY else 'V'}"
+
