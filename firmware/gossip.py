@@ -8,6 +8,7 @@ from time import ticks_diff, ticks_ms
 
 from micropython import const
 
+from firmware.modules import forget
 from gossip.needs import Needs
 from gossip.seal import Seal
 from gossip.stack import Stack
@@ -80,6 +81,7 @@ class Gossip:
         self.needs = Needs(relay, self._needed.get, random.randrange)
         self.answers = self.on_tariff = self.on_command = None
         self.hooks = []
+        self.repeats = []  # gossip.repeat.Repeat
         self.faults = self.unsent = 0
         self.turns = 0
         self._late_s = 0
@@ -104,6 +106,8 @@ class Gossip:
                 ticked = now
                 stack.tick(now & _TICKS)
                 self.needs.tick(now & _TICKS, self._soc() // _DAY_S)
+                for repeat in self.repeats:
+                    repeat.tick(now & _TICKS)
             stack.verify(_HASHES, now & _TICKS)
             self.turns = self.turns + 1 & 0xFFFF
             await asyncio.sleep_ms(_TURN_MS)
@@ -134,6 +138,24 @@ class Gossip:
             self.book.save()
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
             self.stack.repair.late()
+
+    def inquire(self, command):
+        """Ask the segment, as firmware.inquiry has it; False, told by an EVENT: that cannot be asked."""
+        from firmware.inquiry import inquire
+
+        try:
+            inquire(self, command, ticks_ms() & _TICKS)
+            return True
+        except ValueError as e:
+            self._tell("query", error=str(e))
+            return False
+        finally:
+            forget("firmware.inquiry")
+
+    def answered(self, query):
+        """A question that began here has its answer."""
+        counts = {"contributors": query.contributors, "faults": query.faults, "missing": query.missing()}
+        self._tell("query", function=query.function, arg=query.arg, value=_plain(query.value), **counts)
 
     def announce(self, jobs, day, energies_wh):
         """What the appliances of this node need on a day since 1970: in all jobs, and Wh in its three periods."""
@@ -219,7 +241,7 @@ class Gossip:
 
     def status(self):
         """What STATUS says of it: datagrams by what became of them, where that is not nothing."""
-        from gossip.wire import REASONS
+        from gossip.datagram import REASONS
 
         stack = self.stack
         names = REASONS.split()
@@ -233,6 +255,13 @@ class Gossip:
             "faults": self.faults + stack.relay.faults,
             "tariff": table.number if table else 0,
         }
+
+
+def _plain(value):
+    """As JSON can have it."""
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0").decode()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _address(host, port):

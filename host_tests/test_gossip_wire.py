@@ -292,6 +292,12 @@ def test_constants_that_stand_in_several_files_agree(path):
             assert value == known, f"{path.name}: {name}"
 
 
+def test_nodes_do_without_the_names():
+    """gossip/wire.py is for tools and tests."""
+    for path in [path for part in ("lib", "firmware", "boards") for path in (ROOT / part).rglob("*.py")]:
+        assert not re.search(r"from gossip(\.wire import| import .*\bwire\b)", path.read_text()), path.name
+
+
 def test_reasons_have_their_numbers():
     names = wire.REASONS.split()
     assert len(names) == wire.REASON_COUNT

@@ -5,8 +5,8 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
+from gossip.datagram import diff
 from gossip.store import FREE, WAITS
-from gossip.wire import diff
 
 _HEAD = const(25)  # wire.py
 _OK = const(0)

@@ -5,7 +5,7 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import pairs, put_pairs
+from gossip.datagram import pairs, put_pairs
 
 _ENTRY = const(16)  # peers.py
 _HEAD = const(25)  # wire.py

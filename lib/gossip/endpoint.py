@@ -8,7 +8,7 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import Message, decode, put_head
+from gossip.datagram import Message, decode, put_head
 
 _HEAD = const(25)  # wire.py
 _MOST = const(1232)

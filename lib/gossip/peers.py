@@ -7,7 +7,7 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import link_scope
+from gossip.datagram import link_scope
 
 _ENTRY = const(16)  # number u32, IPv4 4, port u16, boot u16, role | services << 4, age (periods), tokens, flags
 _BOOT = const(10)

@@ -8,7 +8,7 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.aggregate import merge, own, put, take
-from gossip.wire import diff
+from gossip.datagram import diff
 
 _HEAD = const(25)  # wire.py
 _HAN = const(1)

@@ -8,9 +8,9 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.checks import Checks
+from gossip.datagram import put_pairs
 from gossip.seen import Seen
 from gossip.store import HELD, Store, key_of
-from gossip.wire import put_pairs
 
 _HEAD = const(25)  # wire.py
 _F_MAX = const(8)

@@ -5,8 +5,8 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
+from gossip.datagram import diff, pairs, put_pairs
 from gossip.store import HELD, WAITS
-from gossip.wire import diff, pairs, put_pairs
 
 _HEAD = const(25)  # wire.py
 _IHAVE = const(2)

@@ -1,6 +1,6 @@
 """A question that is asked again and again."""
 
-from gossip.wire import diff
+from gossip.datagram import diff
 
 
 class Repeat:

@@ -7,9 +7,8 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import SEAL
-
 _BLOCK = const(64)
+_SEAL = const(8)  # wire.py
 
 
 class Seal:
@@ -35,14 +34,14 @@ class Seal:
     def close(self, buf, n, to):
         """Write the seal of buf[:n] behind it; where it ends."""
         mac = self.mac(memoryview(buf)[:n], to)
-        for i in range(SEAL):
+        for i in range(_SEAL):
             buf[n + i] = mac[i]
-        return n + SEAL
+        return n + _SEAL
 
     def good(self, buf, n, to):
         """Whether buf[:n] ends with its seal."""
-        n -= SEAL
-        return same(self.mac(memoryview(buf)[:n], to), buf, n, SEAL)
+        n -= _SEAL
+        return same(self.mac(memoryview(buf)[:n], to), buf, n, _SEAL)
 
 
 def same(mac, buf, at, n):

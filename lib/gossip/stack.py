@@ -1,11 +1,11 @@
 """The gossip of one node put together: what comes goes in, time passes, what goes out is handed to `send`."""
 
+from gossip.datagram import diff
 from gossip.discovery import Discovery
 from gossip.endpoint import Endpoint
 from gossip.peers import Peers
 from gossip.relay import Relay
 from gossip.repair import Repair
-from gossip.wire import diff
 
 
 class Stack:

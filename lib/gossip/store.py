@@ -5,7 +5,7 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import diff
+from gossip.datagram import diff
 
 _PAYLOAD_MOST = const(1199)  # wire.py
 _SIGNERS = const(15)

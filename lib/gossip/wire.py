@@ -1,21 +1,26 @@
-"""The bytes of a gossip datagram (docs/gossip-wire.md): a head, a payload, and eight bytes of hop seal."""
+"""The numbers on the wire by their names, for tools and tests: a node's modules have those that they need as consts
+of their own, which take no room there. Functions and REASONS are gossip.datagram's."""
 
-from struct import pack_into, unpack_from
+from gossip.datagram import (  # noqa: F401
+    REASONS,
+    Message,
+    decode,
+    diff,
+    link_scope,
+    pairs,
+    put_head,
+    put_pairs,
+)
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-    from plainviper import const
-
-VERSION = const(1)
-HEAD = const(25)
-SEAL = const(8)
-MOST = const(1232)  # bytes of a datagram: what every IPv6 path carries in one piece
-PAYLOAD_MOST = const(1199)
-F_MAX = const(8)
-R_MAX = const(31)
-NUMBER_MOST = const(0x3FFFFFFF)  # of a node, and of a sequence: small integers on a 32-bit port
-SIGNERS = const(15)  # origins 1 to 15 are the utility's: only they sign
+VERSION = 1
+HEAD = 25
+SEAL = 8
+MOST = 1232  # bytes of a datagram: what every IPv6 path carries in one piece
+PAYLOAD_MOST = 1199
+F_MAX = 8
+R_MAX = 31
+NUMBER_MOST = 0x3FFFFFFF  # of a node, and of a sequence: small integers on a 32-bit port
+SIGNERS = 15  # origins 1 to 15 are the utility's: only they sign
 
 DATA, IHAVE, IWANT, DIGEST, ACK, PROBE, MATCH, REPLY, ASK, NEED = range(1, 11)  # kinds
 IED, METER, SSC, IS = 1, 2, 4, 8  # roles; a set of them is a sum
@@ -25,135 +30,7 @@ TARIFF, KEY, COMMAND, REVOKE = 1, 2, 3, 4  # types of DATA with an origin seal
 ORDER, NOTICE, TEXT, QUERY = 8, 9, 10, 11  # types without
 TAKEN, HAD, REFUSED = range(3)  # what an ACK says
 
-# What became of a datagram. CHECKING counts those whose signature is being verified, until that is known.
-REASONS = (  # split() gives their names
-    "ok checking short long version kind field length own seal stale rate stranger duplicate expired origin old"
-    " window busy budget signature reuse storage unasked type"
-)
 OK, CHECKING, SHORT, LONG, BAD_VERSION, BAD_KIND, FIELD, LENGTH, OWN, BAD_SEAL, STALE, RATE = range(12)
 STRANGER, DUPLICATE, EXPIRED, ORIGIN, OLD, WINDOW, BUSY, BUDGET, SIGNATURE, REUSE, STORAGE = range(12, 23)
 UNASKED, TYPE = 23, 24
 REASON_COUNT = 25
-
-# By kind, four bytes: the size of what always stands first, the size of what is repeated after that, how often at
-# least, and at most (DATA: as often as the datagram has room).
-_SIZES = (
-    b"\0\0\0\0"
-    b"\2\1\0\xff"  # DATA
-    b"\0\x08\1\x20"  # IHAVE
-    b"\0\x08\1\x20"  # IWANT
-    b"\1\x08\0\x08"  # DIGEST
-    b"\x0a\1\0\0"  # ACK
-    b"\5\x08\0\x28"  # PROBE
-    b"\5\x08\0\x28"  # MATCH
-    b"\x08\1\0\x40"  # REPLY
-    b"\x0a\1\0\0"  # ASK
-    b"\x12\1\0\0"  # NEED
-)
-_ROLE_OK = const(0x0116)  # a bit for each role: 1, 2, 4, 8
-
-
-class Message:
-    """A datagram taken apart; one is used again and again.
-
-    kind; role of the sender; reach, variant, tcp, ack; r, f (clamped); origin, seq; sender, boot (its), to (the
-    boot of ours that it knows, 0: none); lifetime_s; buf, size: the payload is buf[HEAD:HEAD + size].
-    """
-
-    def __init__(self):
-        self.kind = self.role = self.reach = self.variant = self.r = self.f = 0
-        self.tcp = self.ack = False
-        self.origin = self.seq = self.sender = self.boot = self.to = self.lifetime_s = self.size = 0
-        self.buf = b""
-
-
-def decode(buf, n, message):
-    """Take buf[:n] apart into `message`: OK, or why it is none. Never raises. The seal is not looked at."""
-    if n < HEAD + SEAL:
-        return SHORT
-    if n > MOST:
-        return LONG
-    version, kind, flags, r, f, origin, seq, sender, boot, to, lifetime_s, size = unpack_from(
-        ">BBBBBIIIHHHH", buf, 0
-    )
-    role = kind >> 4
-    kind &= 15
-    if version != VERSION:
-        return BAD_VERSION
-    if not 1 <= kind <= NEED:
-        return BAD_KIND
-    if flags & 0x80 or not flags & 7 or not _ROLE_OK >> role & 1:
-        return FIELD
-    if not 0 < sender <= NUMBER_MOST or origin > NUMBER_MOST or seq > NUMBER_MOST or not boot:
-        return FIELD
-    if (kind in (DATA, ACK, REPLY) and not (origin and seq)) or (not to and kind != PROBE):
-        return FIELD
-    if size != n - HEAD - SEAL:
-        return LENGTH
-    first, step, least, most = _SIZES[4 * kind : 4 * kind + 4]
-    size -= first
-    if size < step * least or size % step or size > step * most and kind != DATA:
-        return LENGTH
-    size += first
-    if kind in (PROBE, MATCH):
-        k = buf[HEAD + 4]
-        if k > 8 or size < 5 + 8 * k or (size - 5 - 8 * k) & 15:
-            return LENGTH
-    message.kind, message.role = kind, role
-    message.reach, message.variant = flags & 7, flags >> 3 & 3
-    message.tcp, message.ack = bool(flags & 0x20), bool(flags & 0x40)
-    message.r, message.f = min(r, R_MAX), min(f, F_MAX)
-    message.origin, message.seq, message.sender = origin, seq, sender
-    message.boot, message.to, message.lifetime_s = boot, to, lifetime_s
-    message.buf, message.size = buf, size
-    return OK
-
-
-def put_head(buf, kind, role, flags, r, f, origin, seq, sender, boot, to, lifetime_s, size):
-    """Write the head at the start of buf. flags: `reach | variant << 3`, 0x20: over TCP, 0x40: an ACK is wanted."""
-    pack_into(
-        ">BBBBBIIIHHHH",
-        buf,
-        0,
-        VERSION,
-        role << 4 | kind,
-        flags,
-        r,
-        f,
-        origin,
-        seq,
-        sender,
-        boot,
-        to,
-        lifetime_s,
-        size,
-    )
-
-
-def pairs(buf, at, count):
-    """[(origin, sequence)] of `count` pairs from `at` on."""
-    return [unpack_from(">II", buf, at + 8 * i) for i in range(count)]
-
-
-def put_pairs(buf, at, found):
-    """Write pairs; where they end."""
-    for origin, seq in found:
-        pack_into(">II", buf, at, origin, seq)
-        at += 8
-    return at
-
-
-def diff(a, b):
-    """Milliseconds from b to a, of ticks that wrap at 2**30."""
-    passed = a - b & 0x3FFFFFFF
-    return passed if passed < 0x20000000 else passed - 0x3FFFFFFF - 1
-
-
-def link_scope(a, b):
-    """The scope of a link between two roles; 0: there is none. Scopes are crossed at meter and SSC only."""
-    both = a | b
-    if both & IED:
-        return 0 if both & (SSC | IS) else HAN
-    if both & IS:
-        return 0 if both & METER else WAN
-    return WAN if both == SSC else FAN
