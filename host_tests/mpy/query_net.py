@@ -1,6 +1,6 @@
 """Nodes that ask one another, in the network of gossip_net: what each says, whom it knows, what is asked."""
 
-from gossip_net import Net
+from gossip_net import NEVER_MS, Net
 
 from gossip.needs import Needs
 from gossip.query import Queries
@@ -24,6 +24,8 @@ class QueryNet(Net):
 
     def _ready(self, node):
         node.asked = 0
+        if self.links is not None and self.options["probe_ms"] == NEVER_MS:
+            node.stack.discovery._passed_ms = 0  # else a first probe makes more links
         take = type(node).take
         node.take = lambda data, source: take(node, bytearray(data), source)  # a buffer as a socket fills it
 

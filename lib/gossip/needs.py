@@ -11,7 +11,7 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-from gossip.wire import diff
+from gossip.datagram import diff
 
 _HEAD = const(25)  # wire.py
 _IS = const(8)
@@ -31,7 +31,7 @@ _DAY_MIN = const(1440)
 _RENEW_MIN = const(30)
 _HOLD_MS = const(2000)  # before a change goes up, and up to so much more: others may follow
 _AGAIN_MS = const(400)
-_TRIES = const(7)
+_TRIES = const(7)  # soon after one another, then once a minute
 _NEVER = const(99)  # tries of what needs no more
 
 
@@ -177,11 +177,12 @@ class Needs:
 
     def _send(self, day, sums, now):
         i = self._peers.index(self.up if day else self._former)
-        if i < 0 or sums.tries == _TRIES:
+        if i < 0:
             sums.tries = _NEVER
             return
-        sums.tries += 1
-        sums.at = now + sums.tries * _AGAIN_MS + self._random(_AGAIN_MS) & 0x3FFFFFFF
+        sums.tries = min(sums.tries + 1, _TRIES)
+        wait_ms = sums.tries * _AGAIN_MS if sums.tries < _TRIES else _MINUTE_MS
+        sums.at = now + wait_ms + self._random(_AGAIN_MS) & 0x3FFFFFFF
         end = self._end
         pack_into(">HHHIII", end.out, _HEAD, sums.values[0], sums.values[1], day, *sums.values[2:])
         end.post(i, _NEED, self._peers.scope(i), 0, 0, end.number, sums.seq, 0, 18)
