@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from host_tests.bench import codec, flash, heap, link
+from host_tests.bench import codec, flash, heap, link, segment
 from host_tests.conftest import ROOT
 
 GOALS = {  # line of the issue or of the facts, for the table only
@@ -23,6 +23,13 @@ GOALS = {  # line of the issue or of the facts, for the table only
     "publish_heap_bytes_32": "≤ 48",
     "acked_per_s_rtt100_w20": "≥ 95",
     "meter_heap_min_kib_32": "≤ 160",
+    "gossip_eager_datagrams": "≤ 4.2",
+    "gossip_eager_periods_p99": "≤ 8",
+    "gossip_lazy_payloads": "≤ 2.1",
+    "gossip_push_pull_payloads": "≤ 2.1",
+    "gossip_memberlist_datagrams": "to beat",
+    "gossip_10000_datagrams": "≤ 4.2",
+    "gossip_10000_p99_periods": "≤ 8",
 }
 
 
@@ -35,6 +42,7 @@ def main():
             ("the link", link.run),
             ("heap", heap.run),
             ("the outbox", flash.run),
+            ("gossip", segment.run),
         ):
             console.print(f"measuring {name} …")
             found, said = run(Path(folder))

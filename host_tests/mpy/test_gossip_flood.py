@@ -49,13 +49,10 @@ class Rig:
         if item:
             self.now += took_ms
             assert self.checks.pending(self.clock()) is item  # one at a time
-            self.checks.verifying = None
+            self.checks.settled(item, good, self.clock())
             if good:
-                self.checks.good(item.sender)
                 self.seen.mark(item.key, item.seq)
                 self.checks.drop(item, 0)
-            else:
-                self.checks.failed(item, self.clock())
             return item.sender
 
 
@@ -88,7 +85,7 @@ def test_who_failed_waits_twice_as_long_each_time():
     assert rig.verify(VERIFY_MS, True) == 6
     rig.now += 30 * 3600 * 1000  # and in the end it is forgotten
     for _ in range(20):
-        rig.checks.forgive(rig.clock())
+        rig.checks.age(rig.clock())
         rig.now += 3700000
     assert rig.offer(5, 21) == CHECKING
     assert not rig.checks._bad
@@ -189,13 +186,14 @@ def tariff_under_attack(seed, attackers, per_second, seconds=20):
 
 
 def test_valid_tariff_arrives():
-    calm = sum([tariff_under_attack(seed, 0, 1, 10)[0] for seed in range(2)])
-    attacked = 0
-    for seed in range(2):
+    """In the middle of three runs: where the push misses one, it is late with or without an attack."""
+    calm = sorted([tariff_under_attack(seed, 0, 1, 10)[0] for seed in range(3)])
+    attacked = []
+    for seed in range(3):
         ms, share = tariff_under_attack(seed, 1, 100)
-        attacked += ms
+        attacked.append(ms)
         assert share <= 0.2, share
-    assert attacked <= 2 * calm, (attacked, calm)
+    assert sorted(attacked)[1] <= 2 * calm[1], (attacked, calm)
 
 
 assert TARIFF == 1

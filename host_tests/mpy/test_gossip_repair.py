@@ -142,7 +142,7 @@ def test_push_pull_beats_both():
         push_missed += 16 - len(net.times(id))
         net = Net(16, seed=seed, loss=100, pull=1)
         pull_periods += all_have(net, net.start(0, text(), variant=PULL), 20)
-        net = Net(16, seed=seed, loss=100)
+        net = Net(16, seed=seed, loss=100, pull=8)
         push_pull_periods += all_have(net, net.start(0, text(), variant=PUSH_PULL, f=4), 20)
         payloads += net.payloads()
     assert push_missed > 0

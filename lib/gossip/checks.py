@@ -16,6 +16,7 @@ _EXPIRED = const(14)
 _BUSY = const(18)
 _BUDGET = const(19)
 _SIGNATURE = const(20)
+_WAIT_MOST = const(2)  # so that two that were verified stay in the store
 _KNOWN = const(8)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
 _DOUBLED = const(10)  # times at most
@@ -24,71 +25,56 @@ _CREDIT_MS = const(4000)  # what failures may take at once, half of it those of 
 _SHARE = const(10)  # and in the long run the tenth part of the time
 
 
+_CLEAN = (-1, 0)
+
+
 class Checks:
     """end: Endpoint. trust: Trust. store, seen: of the relay.
 
     `take(message, ...)`: a signed message into a place of the store. `pending(now)`: the one to verify, None: there
-    is none, or the time for failures is used up. `failed`, `good`, `drop`: what came of it.
+    is none, or the time for failures is used up. `settled` and `drop`: what came of it.
     """
 
     def __init__(self, end, trust, store, seen, now):
         self._end, self._trust, self._store, self._seen = end, trust, store, seen
-        self._bad = []  # [neighbour, failures, ticks until when nothing of it is verified]
+        self._bad = {}  # neighbour: [failures - 1, ticks until when nothing of it is verified]
         self.verifying = None
         self._since = now  # ticks when the verification began, or when there was a credit
         self._credit_ms = _CREDIT_MS
-        self.count = 0  # verifications that came to an end
-
-    def _of(self, neighbour):
-        for bad in self._bad:
-            if bad[0] == neighbour:
-                return bad
-
-    def _failures(self, neighbour):
-        bad = self._of(neighbour)
-        return bad[1] if bad else -1
 
     def take(self, message, now):
         """CHECKING: it has a place; or why not."""
-        payload = memoryview(message.buf)[_HEAD : _HEAD + message.size]
-        reason = self._trust.check(payload, message.reach, message.origin, message.seq, message.lifetime_s)
+        m, items = message, self._store.items
+        payload = memoryview(m.buf)[_HEAD : _HEAD + m.size]
+        reason = self._trust.check(payload, m.reach, m.origin, m.seq, m.lifetime_s)
         if reason:
             return reason
-        for item in self._store.items:
-            same = item.state == WAITS and item.seq == message.seq and item.origin == message.origin
-            same = same and item.lifetime_s == message.lifetime_s and item.flags & 7 == message.reach
-            if same and item.size == message.size and item.buf[: item.size] == payload:
-                if message.ack:
-                    item.need = message.sender
+        for item in items:
+            same = item.state == WAITS and item.seq == m.seq and item.origin == m.origin and item.size == m.size
+            same = same and item.lifetime_s == m.lifetime_s and item.flags & 7 == m.reach
+            if same and item.buf[: m.size] == payload:
+                if m.ack:
+                    item.need = m.sender
                 return _DUPLICATE
-        bad = self._of(message.sender)
-        if bad and diff(bad[2], now) > 0:
+        bad = self._bad.get(m.sender, _CLEAN)
+        if bad[0] >= 0 and diff(bad[1], now) > 0:
             return _BUDGET
-        item = self._store.place(payload[0]) or self._worse(self._failures(message.sender))
+        item = self._store.place(payload[0], _WAIT_MOST)
         if not item:
-            return _BUSY
-        item.fill(
-            WAITS,
-            message.buf[2] & 0x3F,
-            message.r - 1,
-            message.f,
-            message.origin,
-            message.seq,
-            message.lifetime_s,
-            message.sender,
-            payload,
-            now,
-        )
-        if message.ack:
-            item.need = message.sender
+            for other in items:  # one that waits, of a neighbour that failed more often, goes
+                if other.state == WAITS and other is not self.verifying and self._failures(other) > bad[0]:
+                    item = other
+            if not item:
+                return _BUSY
+            self._end.settled(_BUSY)
+        flags, r = m.buf[2] & 0x3F, m.r - 1
+        item.fill(WAITS, flags, r, m.f, m.origin, m.seq, m.lifetime_s, m.sender, payload, now)
+        if m.ack:
+            item.need = m.sender
         return _CHECKING
 
-    def _worse(self, failures):
-        """The place of one that waits, from a neighbour that failed more often; None."""
-        for item in self._store.items:
-            if item.state == WAITS and item is not self.verifying and self._failures(item.sender) > failures:
-                self._end.settled(_BUSY)
-                return item
+    def _failures(self, item):
+        return self._bad.get(item.sender, _CLEAN)[0]
 
     def pending(self, now):
         """The message to verify next: of who failed least."""
@@ -102,7 +88,7 @@ class Checks:
         for item in self._store.items:
             if item.state == WAITS:
                 reason = self._seen.state(item.key, item.seq) or (_OK if item.left(now) else _EXPIRED)
-                failures = self._failures(item.sender)
+                failures = self._failures(item)
                 if reason:
                     self.drop(item, reason)
                 elif failures < least and self._credit_ms > (_CREDIT_MS // 2 if failures >= 0 else 0):
@@ -112,38 +98,38 @@ class Checks:
     def drop(self, item, reason):
         """Nothing comes of it."""
         item.state = FREE
+        self.verifying = None
         self._end.settled(reason)
 
-    def failed(self, item, now):
-        """The signature is bad: its neighbour has to wait."""
+    def settled(self, item, good, now):
+        """The verification came to an end. Who made it fail has to wait, twice as long as the last time."""
+        self.verifying = None
+        sender = item.sender
+        if good:
+            self._forgive(sender)
+            return
         self.drop(item, _SIGNATURE)
-        bad = self._of(item.sender)
-        if not bad:
-            if len(self._bad) == _KNOWN:
-                self._bad.remove(min(self._bad, key=lambda one: one[1]))
-            bad = [item.sender, -1, 0]
-            self._bad.append(bad)
-        bad[1] = min(bad[1] + 1, _DOUBLED)
-        bad[2] = now + (_PAUSE_MS << bad[1]) & 0x3FFFFFFF
+        if sender not in self._bad and len(self._bad) == _KNOWN:
+            del self._bad[min(self._bad, key=lambda one: self._bad[one][0])]
+        failures = min(self._failures(item) + 1, _DOUBLED)
+        self._bad[sender] = [failures, now + (_PAUSE_MS << failures) & 0x3FFFFFFF]
         self._credit_ms -= diff(now, self._since)
 
-    def good(self, neighbour):
-        bad = self._of(neighbour)
+    def _forgive(self, neighbour):
+        bad = self._bad.get(neighbour)
         if bad:
-            bad[1] -= 1
-            if bad[1] < 0:
-                self._bad.remove(bad)
+            bad[0] -= 1
+            if bad[0] < 0:
+                del self._bad[neighbour]
 
-    def forgive(self, now):
+    def age(self, now):
         """Once in a while: who failed long ago has failed once less."""
-        for bad in self._bad:
-            if diff(now, bad[2]) > _FORGIVEN_MS:
-                bad[2] = now
-                self.good(bad[0])
-                break
+        for neighbour, bad in list(self._bad.items()):
+            if diff(now, bad[1]) > _FORGIVEN_MS:
+                bad[1] = now
+                self._forgive(neighbour)
 
     def asked(self, neighbour, now):
         """What this neighbour answers may be verified: anybody may have sent forgeries in its name."""
-        bad = self._of(neighbour)
-        if bad:
-            bad[2] = now
+        if neighbour in self._bad:
+            self._bad[neighbour][1] = now

@@ -97,33 +97,32 @@ class Relay:
         reason = self._allowed(message, i, now, kind)
         if reason:
             return reason
-        if self.seen.mark(key, seq) < 0:
-            return _BUSY
-        item = self.store.place(kind)
         payload = memoryview(buf)[_HEAD : _HEAD + message.size]
-        item.fill(
-            HELD,
-            buf[2] & 0x3F,
-            message.r - 1,
-            message.f,
-            origin,
-            seq,
-            message.lifetime_s,
-            message.sender,
-            payload,
-            now,
-        )
-        if kind == _ORDER and unpack_from(">I", payload, 1)[0] == self.end.number:
+        mine = kind == _ORDER and unpack_from(">I", payload, 1)[0] == self.end.number
+        if mine:
             reason = self.trust.order(payload, origin, seq) if self.trust else _TYPE
-            if not reason:
-                self._deliver(item)
-            return reason
+            if reason:
+                return reason
+        item = self._keep(
+            payload, buf[2] & 0x3F, message.r - 1, message.f, origin, seq, message.lifetime_s, message.sender, now
+        )
+        if not item:
+            return _BUSY
         if kind != _QUERY:
             self._answer(message, i, now, _TAKEN)
-            if kind != _ORDER:
+            if kind != _ORDER or mine:
                 self._deliver(item)
-        self._came(item, now)
+        if not mine:
+            self._came(item, now)
         return _OK
+
+    def _keep(self, payload, flags, r, f, origin, seq, lifetime_s, sender, now):
+        """A message that is not in doubt gets its place in the store; None: it came before, or there is no room."""
+        item, key = self.store.place(payload[0]), key_of(payload[0], origin)
+        if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
+            return None
+        item.fill(HELD, flags, r, f, origin, seq, lifetime_s, sender, payload, now)
+        return item
 
     def _allowed(self, message, i, now, kind):
         """Why an unsigned message is not taken, before anything is known of it."""
@@ -153,7 +152,7 @@ class Relay:
         """A message is there that was not."""
         if self.repair:
             self.repair.came(item)
-        self.push(item, (item.sender, item.origin), now)
+        self.push(item, item.f, (item.sender, item.origin), now)
 
     def _deliver(self, item):
         if self.on_deliver:
@@ -166,12 +165,9 @@ class Relay:
     def settled(self, item, good, now):
         """The verification of checks.pending() came to an end."""
         checks = self.checks
-        checks.verifying = None
-        checks.count += 1
+        checks.settled(item, good, now)
         if not good:
-            checks.failed(item, now)
             return
-        checks.good(item.sender)
         reason = self.seen.state(item.key, item.seq) or self.trust.accept()
         if reason:
             checks.drop(item, reason)
@@ -179,60 +175,57 @@ class Relay:
         self.end.settled(_OK)
         wanted, item.need = item.need, 0
         item.state = HELD
-        self._note(item)
+        high = self.seen.mark(item.key, item.seq)
+        if high > 0 and item.key <= _SIGNERS and self.repair:  # what is missing in between is asked for
+            for missing in range(max(high + 1, item.seq - 3), item.seq):
+                self.repair.want(item.key, missing, 0)
         self._deliver(item)
         i = self.peers.index(wanted) if wanted else -1
         if i >= 0:
             self.acknowledge(i, item.origin, item.seq, _TAKEN)
         self._came(item, now)
 
-    def _note(self, item):
-        """It is seen; what is missing before it in a signed origin's sequence is asked for."""
-        high = self.seen.mark(item.key, item.seq)
-        if high > 0 and item.key <= _SIGNERS and self.repair:
-            for missing in range(max(high + 1, item.seq - 3), item.seq):
-                self.repair.want(item.key, missing, 0)
-
     # -- what goes ------------------------------------------------------------------------------------------
 
-    def push(self, item, skip, now):
+    def push(self, item, f, skip, now):
         """Pass it on to f peers on each kind of link that it may travel and this node has; none of `skip`."""
-        variant = item.flags >> 3 & 3
-        left = item.left(now)
+        end, variant, left = self.end, item.flags >> 3 & 3, item.left(now)
         if item.r < 0 or not left or variant == _PULL:
             return
-        kind, f, size = _DATA, item.f, item.size
-        query = item.buf[0] == _QUERY
-        if variant == _LAZY and not query:
-            kind, size = _IHAVE, 8
-        elif variant == _PUSH_PULL:
+        kind, query = _DATA, item.buf[0] == _QUERY
+        if variant == _PUSH_PULL:
             f = f + 1 >> 1
-        self._load(item, kind)
+        if variant == _LAZY and item.tries < 2 and not query:
+            kind = _IHAVE
+            put_pairs(end.out, _HEAD, ((item.key, item.seq),))
+        else:
+            self._load(item)
         numbers = []
         for scope in (1, 2, 4):
             if item.flags & scope:
                 for i in self.peers.pick(scope, f, skip):
-                    self._post(item, kind, i, item.r, left, size)
+                    self._post(item, kind, i, item.r, left)
                     numbers.append(self.peers.number_at(i))
         if query and self.on_sent:
             self.on_sent(item, numbers)
 
-    def _load(self, item, kind):
-        if kind == _IHAVE:
-            put_pairs(self.end.out, _HEAD, ((item.key, item.seq),))
-        else:
-            self.end.out[_HEAD : _HEAD + item.size] = memoryview(item.buf)[: item.size]
+    def _load(self, item):
+        self.end.out[_HEAD : _HEAD + item.size] = memoryview(item.buf)[: item.size]
 
-    def _post(self, item, kind, i, r, left, size):
-        flags = item.flags | (_ACK_WANTED if kind == _DATA and (item.need or item.buf[0] == _QUERY) else 0)
+    def _post(self, item, kind, i, r, left):
+        flags, size = item.flags, item.size
+        if kind == _IHAVE:
+            size = 8
+        elif item.need or item.buf[0] == _QUERY:
+            flags |= _ACK_WANTED
         self.end.post(i, kind, flags, r, item.f, item.origin, item.seq, left, size)
 
     def give(self, item, i, r, now):
         """Send it to peer i, who asked for it, or did not say that it has it (QUERY)."""
         left = item.left(now)
         if left and self.peers.scope(i) & item.flags:
-            self._load(item, _DATA)
-            self._post(item, _DATA, i, min(r, max(item.r, 0)), left, item.size)
+            self._load(item)
+            self._post(item, _DATA, i, min(r, max(item.r, 0)), left)
 
     # -- what starts here -----------------------------------------------------------------------------------
 
@@ -246,14 +239,8 @@ class Relay:
             tcp = self.tcp
         if not origin:
             origin, seq = self.end.number, self.seq
-        key = key_of(kind, origin)
-        item = self.store.place(kind, 9)
-        if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
-            return 0
-        if origin == self.end.number and seq == self.seq:
-            self.seq = min(seq + 1, _NUMBER_MOST)
-        item.fill(
-            HELD,
+        item = self._keep(
+            payload,
             (reach & 7 or self.reach) | (variant & 3) << 3 | (0x20 if tcp else 0),
             min(self.r if r < 0 else r, _R_MAX),
             min(self.f if f < 0 else f, _F_MAX),
@@ -261,9 +248,12 @@ class Relay:
             seq,
             min(lifetime_s or self.lifetime_s, 0xFFFF),
             0,
-            payload,
             now,
         )
+        if not item:
+            return 0
+        if origin == self.end.number and seq == self.seq:
+            self.seq = min(seq + 1, _NUMBER_MOST)
         if kind != _QUERY and variant != _PULL:
             item.need, item.tries = min(2, self.peers.count), 1
         if kind < _ORDER or kind in (_NOTICE, _NOTICE + 1):
@@ -273,9 +263,7 @@ class Relay:
 
     def adopt(self, reach, origin, seq, lifetime_s, payload, now):
         """A signed message that came before this boot, to give it to those who lack it."""
-        item = self.store.place(payload[0], 9)
-        if item and not self.seen.state(origin, seq) and self.seen.mark(origin, seq) >= 0:
-            item.fill(HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
+        self._keep(payload, reach, -1, self.f, origin, seq, lifetime_s, 0, now)
 
     def _ack(self, message, i, now):
         origin, seq, part, what = unpack_from(">IIBB", message.buf, _HEAD)
@@ -288,16 +276,11 @@ class Relay:
         return self.on_ack(message, i, now) if self.on_ack else _UNASKED
 
     def insist(self, now):
-        """Once a period: to other peers what too few have acknowledged."""
+        """Once a period: to two others what too few have acknowledged."""
         for item in self.store.items:
             if item.need and item.ripe(now):
                 item.tries += 1
-                left = item.left(now)
-                if item.tries > _INSIST_MOST + 1 or not left:
+                if item.tries > _INSIST_MOST + 1:
                     item.need = 0
-                    continue
-                self._load(item, _DATA)
-                for scope in (1, 2, 4):
-                    if item.flags & scope:
-                        for i in self.peers.pick(scope, 2, item.by):
-                            self._post(item, _DATA, i, item.r, left, item.size)
+                else:
+                    self.push(item, 2, item.by, now)

@@ -29,7 +29,7 @@ _EAGER_PERIODS = const(16)  # that ask; later at 32, 64, ... periods
 _ASK_MOST = const(1024)
 _GIVE = const(1)  # flags of a DIGEST: send me what I lack
 _TAKE = const(2)  # I give you what you lack
-_HOT = const(4)  # periods in which a push-pull message is offered
+_HOT = const(6)  # periods in which a push-pull message is offered
 
 
 class Repair:
@@ -141,7 +141,7 @@ class Repair:
         relay = self._relay
         relay.store.expire(now)
         relay.insist(now)
-        relay.checks.forgive(now)
+        relay.checks.age(now)
         self._periods += 1
         missing = self._late or self._wants
         if missing:
@@ -150,7 +150,8 @@ class Repair:
                 self._late, self._wants = False, []
         if self._hot:
             self._hot -= 1
-            self._inquire(1, _GIVE | _TAKE)
+            if self._hot < _HOT - 1:  # not before it had the time to come everywhere
+                self._inquire(1, _GIVE | _TAKE)
         elif missing and (self._tries <= _EAGER_PERIODS or not self._tries & self._tries - 1):
             self._beg(now)
         elif self._pull and not self._periods % self._pull:

@@ -75,7 +75,6 @@ class Stack:
             payload = memoryview(item.buf)[: item.size]
             reason = trust.begin(payload, item.flags & 7, item.origin, item.seq, item.lifetime_s)
             if reason:
-                relay.checks.verifying = None
                 relay.checks.drop(item, reason)
                 return True
             self._begun = item

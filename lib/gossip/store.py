@@ -14,7 +14,6 @@ FREE, WAITS, HELD = range(3)  # WAITS: for its verification, nothing may come of
 _SIGNED = const(4)  # places for signed messages, and then for the others
 _ALL = const(6)
 _RIPE_MS = const(500)
-_WAIT_MOST = const(2)  # so that two that were verified stay
 
 
 def key_of(kind, origin):
@@ -76,7 +75,7 @@ class Store:
             if item.state == HELD and not item.left(now):
                 item.state = FREE
 
-    def place(self, kind, waiting_most=_WAIT_MOST):
+    def place(self, kind, waiting_most=9):
         """Where to put a message of that type, or None. One goes for it: of the signed ones, of which only so
         many wait, the oldest for which there is a newer of its type, else the oldest."""
         if kind > _REVOKE:
