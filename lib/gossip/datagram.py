@@ -59,17 +59,11 @@ _ROLE_OK = const(0x0116)  # a bit for each role: 1, 2, 4, 8
 
 
 class Message:
-    """A datagram taken apart; one is used again and again.
+    """A datagram taken apart; one is used again and again. What is in it is there once decode() said OK.
 
     kind; role of the sender; reach, variant, tcp, ack; r, f (clamped); origin, seq; sender, boot (its), to (the
     boot of ours that it knows, 0: none); lifetime_s; buf, size: the payload is buf[HEAD:HEAD + size].
     """
-
-    def __init__(self):
-        self.kind = self.role = self.reach = self.variant = self.r = self.f = 0
-        self.tcp = self.ack = False
-        self.origin = self.seq = self.sender = self.boot = self.to = self.lifetime_s = self.size = 0
-        self.buf = b""
 
 
 def decode(buf, n, message):

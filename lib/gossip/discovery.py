@@ -71,8 +71,7 @@ class Discovery:
         self._since += 1
         have = len(peers.some())
         self._alone = not have
-        missing = have < self._least
-        if have and (missing or not self.remote or self._since >= self.remote):
+        if have and (have < self._least or self._since >= self.remote):
             self._since = 0
             for _ in range(1 + have // _EVERY):
                 self.probe(peers.oldest())
@@ -90,8 +89,8 @@ class Discovery:
             seeds = [seed for seed in self.seeds if seed[0] not in known]
             if have and seeds:
                 seeds = [seeds[self._random(len(seeds))]]
+            self._fixed(0, 0)
             for address, tcp in seeds:
-                self._fixed(0, 0)
                 self._end.post_to(address, 0, _PROBE, 0x27 if tcp else 7, 0, 0, 0, 0, 0, _FIXED, 0)
 
     def _few(self):
@@ -101,7 +100,7 @@ class Discovery:
         """Ask peer i whether it is there, and for peers; tell it some of ours."""
         peers = self._peers
         peers.probed(i)
-        self._asked.append(peers.number_at(i))
+        self._asked = self._asked[-7:] + [peers.number_at(i)]
         have, flags = len(peers.some()), 0
         if 4 * have < 3 * peers.size or not self._random(16):
             flags = _LINK | _NEEDY
@@ -118,19 +117,21 @@ class Discovery:
         end.post(i, kind, peers.scope(i), 0, 0, 0, 0, 0, at - _HEAD)
 
     def _fixed(self, flags, digests):
-        out = self._end.out
-        out[_HEAD] = flags
-        out[_HEAD + 1] = self.services
-        out[_HEAD + 2] = self.roles
-        out[_HEAD + 3] = self.scopes
-        out[_HEAD + 4] = digests
+        fixed = flags, self.services, self.roles, self.scopes, digests
+        self._end.out[_HEAD : _HEAD + _FIXED] = bytes(fixed)
+
+    def _may(self, kept):
+        """Whether there is an answer left beyond those that are kept."""
+        if self._answers < kept:
+            return False
+        self._answers -= 1000
+        return True
 
     def _unknown(self, message, address, now):
         """Made for another boot of ours, or for none: the sender is told the right one, in no more bytes than it
         sent and not too often."""
-        if self._answers < _ANSWERS * 250:
+        if not self._may(_ANSWERS * 250):
             return _RATE
-        self._answers -= 1000
         self._fixed(_AGAIN, 0)
         flags = 0x27 if message.tcp else 7
         self._end.post_to(address, message.boot, _MATCH, flags, 0, 0, 0, 0, 0, _FIXED, message.sender)
@@ -142,9 +143,8 @@ class Discovery:
         self._read(message, i)
         flags = message.buf[_HEAD]
         linked = self._peers.link(i, flags & _LINK, flags & _NEEDY)
-        if self._answers < 1000:
+        if not self._may(1000):
             return _RATE
-        self._answers -= 1000
         roles = message.buf[_HEAD + 2] if message.buf[_HEAD + 3] & self._peers.scope(i) else 0
         self._post(i, _MATCH, _LINK if linked else 0, roles)
         return _OK
@@ -157,8 +157,7 @@ class Discovery:
             if not self._few():
                 return _OK
             i = self._peers.other()
-        if i >= 0 and self._answers >= 1000:
-            self._answers -= 1000
+        if i >= 0 and self._may(1000):
             self.probe(i)
         return _OK
 
@@ -171,14 +170,11 @@ class Discovery:
             for origin, seq in pairs(buf, _HEAD + _FIXED, buf[_HEAD + 4]):
                 self.on_digest(origin, seq, i)
         count = (_HEAD + message.size - at) // _ENTRY
-        if not count:
-            return
         believed = _BELIEVED
         if message.sender in self._asked:
             self._asked.remove(message.sender)
         else:
-            believed = min(1, self._believed)
+            believed = min(1, self._believed, count)
             self._believed -= believed
-        first = self._random(count)
-        for k in range(min(count, believed)):
-            peers.hear_of(buf, at + _ENTRY * ((first + k) % count), i)
+        for _ in range(min(count, believed)):
+            peers.hear_of(buf, at + _ENTRY * self._random(count), i)

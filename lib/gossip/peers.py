@@ -170,7 +170,8 @@ class Peers:
         ]
 
     def _any(self, found):
-        return found[self._random(len(found))]
+        """Take a random one out of these."""
+        return found.pop(self._random(len(found)))
 
     def _room(self, role, swap):
         """Whether one more of that role finds room in the view, if need be in the place of one whose role has more
@@ -187,9 +188,10 @@ class Peers:
             self.swaps -= 1
         else:
             return False
-        if found:
-            self._array[_ENTRY * self._any(found) + _FLAGS] |= _GUEST
-        return bool(found)
+        if not found:
+            return False
+        self._array[_ENTRY * self._any(found) + _FLAGS] |= _GUEST
+        return True
 
     def link(self, i, wanted, swap):
         """Peer i has this node in its view, or wants to (wanted), or not. Whether it is in ours, now."""
@@ -215,18 +217,19 @@ class Peers:
                 a[at + _FLAGS] &= 255 - _FAR - _STATE
 
     def _silent(self, found):
-        """Of these the one not heard for longest; each probe that it did not answer puts it back by four; -1."""
-        a, best, most = self._array, -1, -256
+        """Of these the one not heard for longest, -1: of none. Each probe that it did not answer puts it back by four
+        periods, and that it is a guest by 24."""
+        best, most = -1, -256
         for i in found:
-            rank = a[_ENTRY * i + _AGE] - (a[_ENTRY * i + _FLAGS] >> 4) * 4
+            flags = self._array[_ENTRY * i + _FLAGS]
+            rank = self._array[_ENTRY * i + _AGE] - (flags >> 4) * 4 - (flags & _GUEST) * 6
             if rank > most:
                 best, most = i, rank
         return best
 
     def oldest(self):
-        """Whom to probe: of the view, or a guest who was silent for long; -1: nobody."""
-        guests = [i for i in self.some(15, _STATE) if self._array[_ENTRY * i + _AGE] >= _DOUBT]
-        return self._silent(self.some() + guests)
+        """Whom to probe, -1: nobody."""
+        return self._silent(self.some(15, _HEARD, _HEARD))
 
     def other(self):
         """Whom to contact beyond the view: hearsay, less often the more it was in vain, and guests while the view
@@ -247,12 +250,11 @@ class Peers:
 
     def sample_into(self, buf, at, i, roles, most):
         """Write entries of up to `most` peers for peer i, only of the scope that it is in; where they end."""
-        a, scope = self._array, self.scope(i)
         found = self.some(roles & 15, _HEARD, _HEARD | _TCP)
-        first = self._random(len(found)) if found else 0
-        for k in found[first:] + found[:first]:
-            if most and k != i and scope == self.scope(k) == link_scope(self.role_at(i), self.role_at(k)):
-                buf[at : at + _TOKENS] = a[_ENTRY * k : _ENTRY * k + _TOKENS]
+        while found and most:
+            k = self._any(found)
+            if k != i and self.scope(i) == self.scope(k) == link_scope(self.role_at(i), self.role_at(k)):
+                buf[at : at + _TOKENS] = self._array[_ENTRY * k : _ENTRY * k + _TOKENS]
                 buf[at + _TOKENS] = buf[at + _FLAGS] = 0
                 at += _ENTRY
                 most -= 1
@@ -297,8 +299,9 @@ class Peers:
     def pick(self, scope, count, skip=(), roles=15):
         """Places of up to `count` peers of the view on links of that scope, at random, none whose number is in
         `skip`."""
-        found = [i for i in self.some(roles) if self.scope(i) == scope and self.number_at(i) not in skip]
-        for k in range(min(count, len(found))):
-            j = k + self._random(len(found) - k)
-            found[k], found[j] = found[j], found[k]
-        return found[:count]
+        found, picked = self.some(roles), []
+        while found and len(picked) < count:
+            i = self._any(found)
+            if self.scope(i) == scope and self.number_at(i) not in skip:
+                picked.append(i)
+        return picked
