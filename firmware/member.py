@@ -155,6 +155,8 @@ class Member:
         """A command, of CMD or of the utility."""
         if payload == b"restart":
             self.again = True
+        elif self.gossip and payload.startswith(b'{"query"'):
+            self.gossip.inquire(payload)
         elif self.appliances:
             self.appliances.ask(payload)
 

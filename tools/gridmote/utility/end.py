@@ -22,23 +22,24 @@ class End:
     """`with End(fleet, segment, controllers) as end:` joins the segment, `end.run(done, seconds)` lets time pass.
 
     fleet: folder of the fleet's keys (gridmote provision). segment: (area, location_type, location_id).
-    controllers: ["host:port"] of its SSCs. Fault where there is no key, or nobody answers.
+    controllers: ["host:port"] of its SSCs. port: own one, 0: any. Fault where there is no key, or nobody answers.
     stack: gossip.Stack; set what is to be called on its parts.
     """
 
-    def __init__(self, fleet, segment, controllers):
+    def __init__(self, fleet, segment, controllers, port=0):
         self._fleet = fleet
         self._key = segment_key(fleet, segment)
         self.segment = ",".join(segment)
         self._seeds = [(address_of(text), False) for text in controllers]
         self._controllers = ", ".join(controllers)
+        self._port = port
         self._open = contextlib.ExitStack()
 
     def __enter__(self):
         with contextlib.ExitStack() as held:
             number, boot = held.enter_context(_seat(self._fleet / "utility"))
             self._socket = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            self._socket.bind(("0.0.0.0", 0))
+            self._socket.bind(("0.0.0.0", self._port))
             self._socket.setblocking(False)
             self.stack = Stack(
                 number, IS, boot, Seal(self._key), None, self._send, random.randrange, _ticks(),
