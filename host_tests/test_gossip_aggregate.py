@@ -1,6 +1,8 @@
 """Functions of queries against brute force: in any tree, in any order, through their bytes at every hop."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -231,6 +233,27 @@ def test_more_than_there_are_is_refused():
 
 
 def test_names():
-    """The identifiers are on the wire: they stay."""
-    names = ["COUNT", "SUM", "MEAN", "MIN", "MAX", "SPAN", "PERIODS", "LAST", "VERSIONS", "HELD"]
-    assert [getattr(aggregate, name) for name in names] == list(FUNCTIONS)
+    """The identifiers are on the wire: they stay, and are those of docs/gossip-queries.md."""
+    text = (Path(__file__).parent.parent / "docs/gossip-queries.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(FUNCTIONS)
+    assert [getattr(aggregate, name.upper()) for _, name in rows] == list(FUNCTIONS)
+
+
+def test_bytes():
+    """As docs/gossip-queries.md has them, written down by hand."""
+    for function, value, packed in (
+        (COUNT, (3,), "00000003"),
+        (SUM, (-2,), "fffffffffffffffe"),
+        (MEAN, (50000,), "000000000000c350"),
+        (MIN, (1, 16), "000000000000000100000010"),
+        (MAX, (-1, 16), "ffffffffffffffff00000010"),
+        (SPAN, (35000, 2000), "88b807d0"),
+        (PERIODS, (1, 2, 3), "000000000000000100000000000000020000000000000003"),
+        (LAST, (1700000000, 230000, 5), "6553f100000000000003827000000005"),
+        (VERSIONS, (1, ((b"1.0\0\0\0\0\0", 2),)), "0001312e3000000000000002"),
+        (HELD, (2, ((7,), (9,))), "00020000000700000009"),
+    ):
+        buf = bytearray(64)
+        assert buf[: put(function, value, buf, 0)].hex() == packed
+        assert take(function, bytes.fromhex(packed), 0, len(packed) // 2, 3) == value

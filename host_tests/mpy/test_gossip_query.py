@@ -270,20 +270,20 @@ def expected(nodes, function):
 
 def test_all_functions_equal_brute_force():
     """At 25 % loss, a fifth of the datagrams twice: each contributor counts once."""
-    net = QueryNet(24, seed=6, loss=250, twice=200, values=value_of)
+    net = QueryNet(20, seed=6, loss=250, twice=200, values=value_of)
     for function in range(1, 11):
         for node in net.nodes:
             node.asked = 0
         query = net.ask(function, function, f=6)
         reached = [node for node in net.nodes if node.asked]
-        assert [node.asked for node in reached] == [1] * len(reached) and len(reached) >= 23
+        assert [node.asked for node in reached] == [1] * len(reached) and len(reached) >= 18
         assert query.contributors == len(reached) and not query.faults
         value = query.value
         if function == VERSIONS:
             assert value[0] == 0
             value = dict(value[1])
         assert value == expected(reached, function), (function, value)
-        net.run(15000)
+        net.run(4000)
 
 
 def test_part_that_comes_twice_counts_once():
@@ -529,7 +529,7 @@ def test_noise_of_an_insider():
     query = node.queries.start(node.clock(), HELD, 5, lambda query: None, timeout_ms=120000)
     size = {DATA: 10, ACK: 10, REPLY: 0, ASK: 10, 10: 18}
     used = 0
-    for k in range(3000):
+    for k in range(1500):
         kind = (DATA, ACK, REPLY, ASK, 10)[k % 5]
         noise = bytearray([net.random(256) for _ in range(size[kind] or 8 + net.random(65))])
         if kind == DATA:
@@ -541,14 +541,14 @@ def test_noise_of_an_insider():
             noise[1] = HELD
         post(net, 1, 0, kind, noise, query.origin if seq == query.seq else 101, seq)
         net.run(40)
-        if k == 1000:
+        if k == 500:
             gc.collect()
             used = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
     gc.collect()
     assert not used or gc.mem_alloc() < used + 3000
     assert query.faults <= 65535 and query.contributors <= 65535 and query.missing() <= 65535
     assert len(node.queries._all) <= 4 and len(node.needs._told) <= 64
-    assert sum(node.counters()) == 3000
+    assert sum(node.counters()) == 1500
 
 
 for name, test in sorted(globals().items()):

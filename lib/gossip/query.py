@@ -325,12 +325,9 @@ class Queries:
         child[_AT] = self._later(child[_TIMES])
         child[_TIMES] += 1
         pack_into(">H", query.asked, 8, left)
-        self._load(query.asked)
+        self._end.out[_HEAD : _HEAD + 10] = query.asked
         life_s = max(1, diff(query.die, self._now) // 1000)
         self._end.post(i, query.kind, *query.way, query.origin, query.seq, life_s, 10)
-
-    def _load(self, payload):
-        self._end.out[_HEAD : _HEAD + len(payload)] = payload
 
     def _answer(self, query):
         """The answer, or what came since then, to the one that asked; again until it says that it has it."""
@@ -344,5 +341,6 @@ class Queries:
             return
         query.tries += 1
         query.at = self._later(query.tries)
-        self._load(query.reply)
-        self._end.post_to(*query.back, 0, 0, query.origin, query.seq, 0, len(query.reply), query.parent)
+        size = len(query.reply)
+        self._end.out[_HEAD : _HEAD + size] = query.reply
+        self._end.post_to(*query.back, 0, 0, query.origin, query.seq, 0, size, query.parent)
