@@ -288,7 +288,7 @@ def test_constants_that_stand_in_several_files_agree(path):
     """A module-level const costs no byte on a node, an import does: so they are repeated, and compared here."""
     for name, value in constants(path):
         known = getattr(wire, name[1:], None) if name.startswith("_") else None
-        if isinstance(known, int):
+        if isinstance(known, int) and (name != "_VERSION" or path.stem == "datagram"):
             assert value == known, f"{path.name}: {name}"
 
 

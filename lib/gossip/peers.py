@@ -217,7 +217,7 @@ class Peers:
                 a[at + _FLAGS] &= 255 - _FAR - _STATE
 
     def _silent(self, found):
-        """Of these the one not heard for longest, -1: of none. Each probe that it did not answer puts it back by four
+        """Of these the one not heard for longest, -1: of none. Each probe that it did not answer puts it back by 4
         periods, and that it is a guest by 24."""
         best, most = -1, -256
         for i in found:
