@@ -10,6 +10,7 @@ from gossip.discovery import Discovery
 from gossip.endpoint import Endpoint
 from gossip.peers import Peers
 from gossip.seal import Seal, same
+from gossip.seen import Seen
 from gossip.wire import HEAD, METER, OK, Message, decode, link_scope, put_head
 
 gc.threshold(30000)
@@ -209,14 +210,18 @@ def memory_stays_flat():
 
 
 def peers_in_little_memory():
-    """64 peers of 16 bytes; the rest of the budget of 1.2 KB is for origins (seen.py)."""
+    """64 peers and 8 origins: 1,120 bytes of arrays, with their objects a little more; full from the beginning."""
     gc.collect()
     before = gc.mem_alloc()
-    peers = Peers(99, METER, 52, Node.dice)
+    peers, seen = Peers(99, METER, 52, Node.dice), Seen(8)
     for k in range(200):
         peers.learn(1000 + k, bytes([10, 0, 0, k, 1, 1]), 1, METER)
+        seen.mark(1 + k % 8, 1 + k)
     gc.collect()
-    assert peers.count == 64 and gc.mem_alloc() - before <= 1024 + 256, gc.mem_alloc() - before
+    used = gc.mem_alloc() - before
+    assert peers.count == 64 and seen.count == 8
+    assert len(peers._array) + len(seen._array) == 1120 and used <= 1120 + 512, used
+    print("64 peers, 8 origins: %d bytes of heap" % used)
 
 
 for test in (
