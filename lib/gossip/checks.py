@@ -106,7 +106,7 @@ class Checks:
         self.verifying = None
         sender = item.sender
         if good:
-            self._forgive(sender)
+            self._bad.pop(sender, None)
             return
         self.drop(item, _SIGNATURE)
         if sender not in self._bad and len(self._bad) == _KNOWN:
@@ -115,19 +115,11 @@ class Checks:
         self._bad[sender] = [failures, now + (_PAUSE_MS << failures) & 0x3FFFFFFF]
         self._credit_ms -= diff(now, self._since)
 
-    def _forgive(self, neighbour):
-        bad = self._bad.get(neighbour)
-        if bad:
-            bad[0] -= 1
-            if bad[0] < 0:
-                del self._bad[neighbour]
-
     def age(self, now):
-        """Once in a while: who failed long ago has failed once less."""
-        for neighbour, bad in list(self._bad.items()):
-            if diff(now, bad[1]) > _FORGIVEN_MS:
-                bad[1] = now
-                self._forgive(neighbour)
+        """Once in a while: forget who failed long ago."""
+        for neighbour in list(self._bad):
+            if diff(now, self._bad[neighbour][1]) > _FORGIVEN_MS:
+                del self._bad[neighbour]
 
     def asked(self, neighbour, now):
         """What this neighbour answers may be verified: anybody may have sent forgeries in its name."""

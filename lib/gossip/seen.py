@@ -32,11 +32,6 @@ class Seen:
                 return at
         return -1
 
-    def high(self, key):
-        """The highest sequence number that came; 0: none."""
-        at = self._find(key)
-        return unpack_from(">I", self._array, at + 4)[0] if at >= 0 else 0
-
     def state(self, key, seq):
         """OK: it is new; DUPLICATE; OLD: below the window, nobody knows."""
         at = self._find(key)
