@@ -56,7 +56,7 @@ class Node:
             pass
         before = self.shelf.puts
         reason = self.trust.accept()
-        assert (self.shelf.puts == before + 1) == (reason == OK)  # on the shelf before it is OK, else never
+        assert (self.shelf.puts == before + 2) == (reason == OK)  # on the shelf before it is OK, else never
         assert self.trust.accept() == SIGNATURE  # once
         return reason
 

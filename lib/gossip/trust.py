@@ -14,8 +14,8 @@ except ImportError:  # CPython
 from gossip.lms import Verifier, length
 from gossip.seal import same
 
-_NAME = "trust"
-_VERSION = const(1)
+_NAMES = ("trust", "trust2")  # the same twice, written in this order
+_VERSION = const(2)
 _OK = const(0)  # reasons and types: wire.py
 _FIELD = const(6)
 _LENGTH = const(7)
@@ -33,7 +33,10 @@ _LEAVES = const(16)  # windows: 0 leaves of the recovery key, 1.. sequences, 16 
 _ORDERS = const(17)  # 18.. sequences of orders
 _WINDOWS = const(264)  # bytes of 33
 _KEYS = const(278)  # where they begin in the state
-_SIZE = const(392)
+_AFTER = const(392)
+_SIZE = const(396)
+_NEVER = const(0xFFFFFFFF)
+_DAY_S = const(86400)
 _AHEAD_S = const(32 * 86400)
 _MAC = const(16)
 
@@ -78,6 +81,10 @@ class Trust:
     Time: `floor` (SOC) is proven to have passed: the newest accepted valid_from, or the time known when it came if
     that was less. A validity that has ended, by the clock or without one by `floor`, is refused, and one that
     begins more than 32 days after the time that is known: no price is fixed so early, and it would be kept so long.
+
+    Lost: all of it is on the shelf twice. Where both are damaged (the shelf gives False, or no state), nobody knows
+    what came: `lost`. Then nothing is taken until the time is known, and from then on only what is valid from
+    the day before that moment, or later (`after`, which is kept): what is older came already, or is not missed.
     """
 
     def __init__(self, tariff_key, recovery_key, seal, shelf, now, alarm=None):
@@ -87,17 +94,28 @@ class Trust:
         self._good = self.keep = None
         self._last = [b""] * 8  # epoch, leaf and randomizer of what was accepted last, by leaf
         self.reuses = 0
-        self.floor = self._least = 0
+        self.floor = self._least = self.after = 0
+        self.lost = False
         self._keys = [b"", tariff_key]  # the older, the newer
         self._windows = bytearray(_WINDOWS)
-        data = shelf.get(_NAME)
-        if data and len(data) == _SIZE and data[0] == _VERSION:
-            self._load(data, tariff_key)
+        damaged = False
+        for name in _NAMES:
+            data = shelf.get(name)
+            if data and len(data) == _SIZE and data[0] == _VERSION:
+                self._load(data, tariff_key)
+                break
+            damaged = damaged or data is not None
+        else:
+            if damaged:
+                self.lost, self.after = True, _NEVER
+        if damaged:  # whole again from now on, or so the next time
+            self._save(self._windows, self._keys, self._least, self.floor)
 
     def _load(self, data, tariff_key):
         """What it knew, less what belongs to keys that the configuration has replaced."""
         self._least = data[1]
         self.floor = unpack_from(">I", data, 2)[0]
+        self.after = unpack_from(">I", data, _AFTER)[0]
         self._windows[:] = data[14 : 14 + _WINDOWS]
         keys = [bytes(data[at + 1 : at + 1 + data[at]]) for at in (_KEYS, _KEYS + 57)]
         if data[6:10] == self._tags[:4] or tariff_key and tariff_key in keys:
@@ -154,7 +172,9 @@ class Trust:
 
     def _valid(self, since, until, floor):
         now = self._now()
-        return since < until and until > (now or floor) and not (now and since > now + _AHEAD_S)
+        if now and self.after == _NEVER:
+            self.after = now - _DAY_S
+        return self.after <= since < until and until > (now or floor) and not (now and since > now + _AHEAD_S)
 
     def begin(self, payload, reach, origin, seq, lifetime_s):
         """check(), and if that is OK begin to verify: the payload (a memoryview) stays as it is until the end."""
@@ -249,8 +269,10 @@ class Trust:
             data[at] = len(key)
             data[at + 1 : at + 1 + len(key)] = key
             at += 57
+        pack_into(">I", data, _AFTER, self.after)
         try:
-            self._shelf.put(_NAME, data)
+            for name in _NAMES:
+                self._shelf.put(name, data)
         except OSError:
             return False
         self._windows, self._keys, self._least, self.floor = windows, keys, least, floor
