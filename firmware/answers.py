@@ -1,26 +1,29 @@
 """What a node says when its segment is asked."""
 
 import math
+from array import array
 
 from micropython import const
 
-from gossip.quantity import FREQUENCY, VOLTAGE
+from gossip.quantity import ANGLE, FREQUENCY, VOLTAGE
 
 _COUNT, _PERIODS, _LAST, _VERSIONS, _HELD = const(1), const(7), const(8), const(9), const(10)  # gossip.aggregate
 _ABSENT = const(-0x3FFFFFFF)  # phasor.kernel
+_SECONDS = const(16)  # whose angles are kept
 
 
 class Answers:
     """gossip: Gossip. clock: the board's. app: the application that runs, as facts of boot.boot have it.
 
-    measured(): (mV, hundredths of a degree, mHz), each None where it is not known. None: nothing is measured.
+    settings: section gossip of the configuration. measured: Measured, or None.
     """
 
-    def __init__(self, gossip, clock, app, measured=None):
+    def __init__(self, gossip, clock, app, settings, measured=None):
         self._gossip = gossip
         self._clock = clock
         self._app = (app.split(":")[-1] or "source").encode()
         self._measured = measured
+        self._rated_v, self._rated_w = settings["rated_v"], settings["rated_w"]
 
     def value(self, function, arg):
         """As gossip.query.Queries has it: None is a fault."""
@@ -32,33 +35,56 @@ class Answers:
             return self._gossip.holds(arg)
         if function == _PERIODS:
             return self._gossip.needed(arg)
-        found = self._measured() if self._measured else None
-        if not found or not VOLTAGE <= arg <= FREQUENCY:
+        quantity = arg & 0xFF
+        if not self._measured or not VOLTAGE <= quantity <= FREQUENCY:
             return None
-        value = found[arg - 1]
+        value = self._measured.value(quantity, arg >> 8)
         if function == _LAST and value is not None:
             return (self._clock.soc(), value) if self._clock.known else None
         return value
 
+    def bounds(self, function, arg):
+        """What one node can contribute: more is cut, whoever says it."""
+        if function == _PERIODS:
+            return 0, self._rated_w * 8
+        return (0, 2000 * self._rated_v) if function != _COUNT and arg & 0xFF == VOLTAGE else ()
 
-def measured(meter, channels, values, f0_hz, rectangular):
-    """`measured` of Answers: the first voltage as the Estimator wrote it last into values; None: there is none."""
-    found = [i for i in range(len(channels)) if channels[i]["kind"] == "V"]
-    if not found:
-        return None
-    at, mv = 4 * found[0], channels[found[0]]["scale"] * 1000 / 16384
 
-    def read():
-        if not meter.frames:
+class Measured:
+    """What a Meter measured: its first voltage. channels: of its source. values: what the Estimator writes.
+
+    `value(quantity, second)`: gossip.quantity, None where it is not known. An angle turns while the grid is off
+    nominal, so that angles are compared as they were at the same second: the lowest byte of its SOC.
+    """
+
+    def __init__(self, meter, channels, values, f0_hz, rectangular):
+        found = [i for i in range(len(channels)) if channels[i]["kind"] == "V"]
+        self._meter, self._values, self._f0_hz, self._rectangular = meter, values, f0_hz, rectangular
+        self._at = 4 * found[0] if found else -1
+        self._mv = channels[found[0]]["scale"] * 1000 / 16384 if found else 0
+        self._kept = array("i", bytes(12 * _SECONDS))  # SOC - 2^31 and the phasor of each
+        if found:
+            meter.on_second = self._keep
+
+    def _keep(self, sec):
+        kept, values, at, i = self._kept, self._values, self._at, 3 * (sec & _SECONDS - 1)
+        kept[i] = sec
+        kept[i + 1] = values[at]
+        kept[i + 2] = values[at + 1] if values[at + 2] != _ABSENT else _ABSENT
+
+    def value(self, quantity, second):
+        at, values = self._at, self._values
+        if at < 0 or not self._meter.frames:
             return None
-        a, b, deviation = values[at], values[at + 1], values[at + 2]
-        known = deviation != _ABSENT
-        if rectangular:
-            a, b = math.sqrt(a * a + b * b), math.atan2(b, a) / (2 * math.pi) * (1 << 30)
-        return (
-            round(a * mv),
-            round(b * 36000 / (1 << 30)) if known else None,
-            f0_hz * 1000 + round(deviation / 1000) if known else None,
-        )
-
-    return read
+        if quantity == ANGLE:
+            i = 3 * (second & _SECONDS - 1)
+            sec, a, b = self._kept[i], self._kept[i + 1], self._kept[i + 2]
+            if not sec or sec & 0xFF != second or b == _ABSENT:
+                return None
+            turn = math.atan2(b, a) / (2 * math.pi) if self._rectangular else b / (1 << 30)
+            return round(turn * 36000)
+        if quantity == FREQUENCY:
+            deviation = values[at + 2]
+            return self._f0_hz * 1000 + round(deviation / 1000) if deviation != _ABSENT else None
+        a, b = values[at], values[at + 1]
+        return round((math.sqrt(a * a + b * b) if self._rectangular else a) * self._mv)

@@ -10,7 +10,7 @@ def inquire(gossip, command, now):
     """Take {"query": [function, arg], ...}, JSON; ValueError says what is wrong with it.
 
     function, arg: docs/gossip-queries.md. targets: sum of roles (1 ied, 2 meter, 4 ssc), 0: all. least: answers
-    that are enough, 0: all. timeout_ms. every_s: again so often, 0: once. "query": null ends all that are asked again.
+    that are enough, 0: all. timeout_ms. every_s: again so often, 0: once. "query": null ends what is asked again.
     """
     asked = json.loads(command)
     query = asked.pop("query")

@@ -30,6 +30,7 @@ class Meter:
         self._on_frame = on_frame
         self._registers = registers
         self._trigger = trigger
+        self.on_second = None  # called with the second of the first frame of each; allocates nothing
         self.frames = 0
         self.triggers = 0  # that began
         self._trigger_sec = self._trigger_reason = 0  # of the last of them
@@ -82,4 +83,6 @@ class Meter:
         size = self._writer.write(outbox.buf, off, sec, frame * self._fracsec, clock.tq, stat)
         outbox.commit(size, FRAME if self._source.timed else UNTIMED, now)
         self.frames += 1
+        if not frame and self.on_second:
+            self.on_second(sec)
         self._on_frame()

@@ -70,7 +70,8 @@ def gossip(config, board, shelf, boot, log, tell, facts, measured=None):
     from firmware.gossip import Gossip
 
     made = Gossip(config, board.network, shelf, boot, board.clock, log, tell)
-    made.answers = Answers(made, board.clock, facts.get("app", ""), measured)
+    made.answers = Answers(made, board.clock, facts.get("app", ""), settings, measured)
+    made.stack.queries.bounds = made.answers.bounds
     return made
 
 

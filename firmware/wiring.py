@@ -65,12 +65,14 @@ def build(config, board, log, feed, facts, heap_floor):
     link.on_connected = timekeeper.look
     status.radio = parts.radio(config, board.network, log)
     if status.radio:
-        status.radio.on_up = link.hurry
+        status.radio.on_up.append(link.hurry)
     status.asker = parts.asker(config, board, log)
     progress = [("measuring", meter, "frames"), ("link", link, "turns")]
     gossip = status.gossip = _gossip(config, board, boots, meter, writer.values, events, log, facts)
     if gossip:
         progress.append(("gossip", gossip, "turns"))
+        if status.radio:
+            status.radio.on_up.append(gossip.join)
     guard = status.guard = Guard(feed, progress, heap_floor)
     return Node(
         meter,
@@ -94,12 +96,12 @@ def _gossip(config, board, boots, meter, values, events, log, facts):
     settings, measurement = config["gossip"], config["measurement"]
     if not settings or not settings["measuring"]:
         return None
-    from firmware.answers import measured
+    from firmware.answers import Measured
     from firmware.shelf import Shelf
 
     rectangular = measurement["format"].endswith("rectangular")
-    read = measured(meter, board.source.channels, values, measurement["f0_hz"], rectangular)
-    return parts.gossip(config, board, Shelf(board.storage), boots.boot, log, events.event, facts, read)
+    measured = Measured(meter, board.source.channels, values, measurement["f0_hz"], rectangular)
+    return parts.gossip(config, board, Shelf(board.storage), boots.boot, log, events.event, facts, measured)
 
 
 def _estimator(measurement, source, values, rectangular):

@@ -17,9 +17,10 @@ def seeds(value):
     ok = isinstance(value, list) and len(value) <= 8
     for seed in value if ok else ():
         host, _, port = seed.rpartition(":") if isinstance(seed, str) else ("", "", "")
+        host = host[6:] if host.startswith("tcp://") else host
         number = int(port) if 0 < len(port) < 6 and all(c in "0123456789" for c in port) else 0
-        ok = ok and text(255)(host) is None and 0 < number < 65536
-    return None if ok else 'a list of up to 8 "host:port"'
+        ok = ok and text(255)(host) is None and "/" not in host and 0 < number < 65536
+    return None if ok else 'a list of up to 8 "host:port" or "tcp://host:port"'
 
 
 def numbers(value):
@@ -46,14 +47,17 @@ GOSSIP = {
     "recovery_key": (hexadecimal(48, 56), "", "public LMS key of those who may revoke that; empty: none"),
     "number": (own_number, 0, "of the node in its segment; 0: made of its id"),
     "port": (whole(1, 65535), 7113, "UDP and TCP"),
+    "tcp": (truth, False, "listens for up to four peers that UDP does not reach, too: 15 KB of heap then"),
     "group": (group, "239.255.71.13", "multicast address for finding peers; empty: none"),
-    "seeds": (seeds, [], 'peers to begin with, ["host:port"], where multicast does not reach'),
+    "seeds": (seeds, [], 'peers to begin with, ["host:port"]; "tcp://host:port" where UDP does not reach'),
     "population": (whole(2, 10000), 100, "how many nodes the segment has, about"),
     "fanout": (whole(0, 8), 0, "peers that a message is passed on to; 0: by population"),
     "rounds": (whole(0, 31), 0, "times that it is; 0: by population"),
     "variant": (one_of("eager", "lazy", "pull", "push-pull"), "eager", "of messages that begin here"),
     "period_s": (whole(1, 3600), 10, "seconds between looks after peers and what is missing"),
     "measuring": (truth, False, "a meter that measures takes part, too: 70 KB of heap more, which no Pico W has"),
+    "rated_w": (whole(100, 1000000000), 25000, "most that one node draws: what others say beyond is cut"),
+    "rated_v": (whole(1, 1000000), 230, "volts, nominal; more than twice that is cut"),
     "notifiers": (numbers, [], "nodes, beside the utility, whose notices are passed on"),
 }
 TARIFF = {

@@ -1,5 +1,6 @@
 """Signed messages of a file into a segment."""
 
+from gossip.store import key_of
 from gossip.wire import KEY, REVOKE, TARIFF
 from gridmote.fault import Fault
 from tariff.table import decode
@@ -21,7 +22,7 @@ def inject(end, messages, seconds, progress):
             seq=message.seq)
         if not seq:
             raise Fault(f"{name_of(message)}: comes twice in the file")
-        item = end.stack.relay.store.find(message.origin, message.seq)
+        item = end.stack.relay.store.find(key_of(message.payload[0], message.origin), message.seq)
         if not end.run(lambda item=item: not item.need, seconds) and not item.by:
             told = f"; {len(arrived)} of {len(messages)} had arrived" if len(messages) > 1 else ""
             raise Fault(f"{name_of(message)}: no controller acknowledged it within {seconds:g} s{told}; either it "

@@ -1,6 +1,7 @@
 """What can be asked of a segment, and how the answer reads."""
 
 import datetime
+import time
 from typing import NamedTuple
 
 from gossip.aggregate import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, VERSIONS
@@ -10,6 +11,7 @@ from gridmote.fault import Fault
 
 _ALL = IED | METER | SSC
 ROLES = {"ied": IED, "meter": METER, "ssc": SSC}
+_ANGLES_AGO_S = 2  # angles are compared at one second, which all have measured by then
 PERIODS_H = ("00-08", "08-16", "16-24")  # UTC
 
 
@@ -61,6 +63,8 @@ def ask(end, question, seconds, least=0, targets=0):
     found = []
     began = end.now()
     function, arg = question.function, question.arg
+    if arg == ANGLE:
+        arg |= (int(time.time()) - _ANGLES_AGO_S & 0xFF) << 8
     started = end.stack.queries.start(
         began, function, arg, found.append, targets=targets or question.targets, least=least,
         timeout_ms=int(seconds * 1000))
@@ -86,7 +90,8 @@ def said(answer, names):
     if function == MEAN:
         return [_amount(question.arg, value[0] / answer.contributors)]
     if function == SPAN:
-        return ["180.00 degrees or more" if value[1] >= 18000 else f"{value[1] / 100:.2f} degrees"]
+        wide = value[1] >= 18000
+        return ["between 120 and 180 degrees, not half a circle" if wide else f"{value[1] / 100:.2f} degrees"]
     if function == COUNT:
         return [f"{value[0]}"]
     if function == PERIODS:
