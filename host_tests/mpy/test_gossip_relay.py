@@ -82,7 +82,7 @@ def test_rounds():
 
 
 def test_bare_message_gets_the_defaults():
-    defaults = {"f": 2, "r": 9, "variant": wire.EAGER, "reach": FAN, "lifetime_s": 77, "tcp": True}
+    defaults = {"f": 2, "r": 9, "variant": wire.EAGER, "reach": FAN, "lifetime_s": 77}
     net = Net(6, defaults=defaults)
     tap = Tap(net)
     net.start(0, text())
@@ -90,10 +90,29 @@ def test_bare_message_gets_the_defaults():
     sent = tap.of(DATA, 0)
     assert len(sent) == 2
     for _, _, m in sent:
-        assert (m.f, m.r, m.variant, m.reach, m.lifetime_s, m.tcp) == (2, 9, wire.EAGER, FAN, 77, True)
+        assert (m.f, m.r, m.variant, m.reach, m.lifetime_s, m.tcp) == (2, 9, wire.EAGER, FAN, 77, False)
         assert (m.origin, m.sender, m.ack) == (100, 100, True)
     for _, _, m in tap.of(DATA):
-        assert m.reach == FAN and m.tcp
+        assert m.reach == FAN and not m.tcp
+
+
+def test_the_binding_is_that_of_each_peer():
+    """A message that came over a connection goes on as UDP where UDP reaches, and the other way round."""
+    net = Net(6)
+    tap = Tap(net)
+    tcp = net.nodes[3]
+    for node in net.nodes:
+        peers = node.stack.peers
+        i = peers.index(tcp.number)
+        if i >= 0:
+            peers._array[16 * i + 15] |= 1
+    for start in (0, 3):
+        net.start(start, text())
+        net.run(300)
+    seen = {(m.origin, m.tcp) for _, target, m in tap.of(DATA) if target == 3}
+    assert seen == {(100, True)}, seen
+    there = tcp.number
+    assert {m.tcp for _, target, m in tap.of(DATA) if target != 3 and m.sender != there} == {False}
 
 
 def test_parameters_are_cut():
