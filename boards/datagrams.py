@@ -8,31 +8,50 @@ from micropython import const
 
 _PLACES_MOST = const(24)  # of those that are sent to, kept as the port wants them
 _JOIN = getattr(socket, "IP_ADD_MEMBERSHIP", 35)  # Linux's number, which the unix port does not name
+_ADDRESSES = (8, 40, 48)  # bytes of two, as ports want them: rp2's lwIP has them of IPv6, too
 
 
 class Datagrams:
-    """port: where it listens. group: an IPv4 multicast address to listen to as well, "": none; `joined`: whether
-    the port could. OSError.
+    """port: where it listens. group: an IPv4 multicast address to listen to as well, from `join()` on. OSError.
 
+    `join()`: there is a network, perhaps anew; whether the port could, which is `joined`, too.
     `receive(buf)`: length of a datagram that came, which is in buf then (cut if longer), from `address`; 0: none.
     `send(address, buf, n)`: False: it did not go out.
     """
 
     def __init__(self, port, group=""):
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
-        self._poller = select.poll()
-        self._poller.register(self._socket, select.POLLIN)
+        self._port = port
+        self._group = group
         self._places = {}
         self.address = b""
         self.joined = False
-        if group:
+        self._open()
+
+    def _open(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(socket.getaddrinfo("0.0.0.0", self._port)[0][-1])
+        self._poller = select.poll()
+        self._poller.register(self._socket, select.POLLIN)
+
+    def join(self):
+        try:
+            if self.joined:  # of a network that went some ports forget it, some let go of it with the socket alone
+                self.joined = False
+                self._socket.close()
+                self._open()
+        except OSError:  # until the next time
+            return False
+        for size in _ADDRESSES:
             try:
-                self._socket.setsockopt(0, _JOIN, _four(group) + bytes(4))  # IPPROTO_IP
+                self._socket.setsockopt(0, _JOIN, _four(self._group) + bytes(size - 4))  # IPPROTO_IP
                 self.joined = True
+                break
             except OSError:  # no network yet, or a port without
+                break
+            except ValueError:  # another size
                 pass
+        return self.joined
 
     def receive(self, buf):
         for _ in self._poller.ipoll(0):

@@ -39,6 +39,24 @@ class Sockets:
         sock.setblocking(False)
         return sock
 
+    def listen(self, port):
+        """A TCP socket that listens and does not block, for `accept`. OSError, where the port is in use."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(self.place("0.0.0.0", port))
+        sock.listen(2)
+        return sock
+
+    def accept(self, listener):
+        """(socket, its address: IPv4 and port, six bytes) of who has come, as `connect` makes them. OSError."""
+        from boards.datagrams import six
+
+        sock, place = listener.accept()
+        sock.setblocking(False)
+        sock.setsockopt(6, _NODELAY, 1)
+        return sock, six(place)
+
     def datagrams(self, port, group=""):
         """boards.datagrams.Datagrams; OSError, where the port is in use."""
         from boards.datagrams import Datagrams

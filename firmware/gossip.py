@@ -26,6 +26,9 @@ _TICKS = const(0x3FFFFFFF)
 _SHELVED = const(4)  # signed messages that are kept for those who lack them
 _TARIFF, _KEY, _COMMAND = const(1), const(2), const(3)  # types of DATA, gossip.wire
 _ORDER, _NOTICE, _TEXT = const(8), const(9), const(10)
+_FIELD = const(6)  # gossip.wire
+_TCP = const(0x20)  # the binding, in the flags
+_IDLE = const(48)  # periods until a silent connection is closed: until then peers are believed to be there
 _ROLES = {"ied": 1, "meter": 2, "ssc": 4}
 
 
@@ -53,10 +56,17 @@ class Gossip:
             self._reused,
         )
         trust.keep = self._keep
-        self._datagrams = network.datagrams(settings["port"], settings["group"])
-        seeds = []
-        if self._datagrams.joined:
-            seeds.append((_address(settings["group"], settings["port"]), False))
+        if trust.lost:
+            tell("trust-lost")
+        port, group = settings["port"], settings["group"]
+        self._datagrams = network.datagrams(port, group)
+        self._group = (_address(group, port), False) if group else None
+        self._streams = None
+        if settings["tcp"] or any(seed.startswith("tcp") for seed in self._seeds):
+            from firmware.streams import Streams
+
+            idle_ms = _IDLE * 1000 * settings["period_s"]
+            self._streams = Streams(network, port if settings["tcp"] else 0, self._received, idle_ms)
         self.stack = stack = Stack(
             settings["number"],
             _ROLES[config["role"]],
@@ -66,7 +76,7 @@ class Gossip:
             self._send,
             random.randrange,
             ticks_ms() & _TICKS,
-            seeds=seeds,
+            seeds=[],
             period_ms=settings["period_s"] * 1000,
             probe_ms=settings["period_s"] * 1000,
             value=self._value,
@@ -85,6 +95,7 @@ class Gossip:
         self.faults = self.unsent = 0
         self.turns = 0
         self._late_s = 0
+        self.join()
         self._adopt(ticks_ms() & _TICKS)
 
     # -- what time brings -----------------------------------------------------------------------------------
@@ -100,8 +111,13 @@ class Gossip:
                 n = datagrams.receive(buf)
                 if not n:
                     break
-                stack.received(buf, n, datagrams.address, ticks_ms() & _TICKS)
+                if n > 2 and buf[2] & _TCP:  # of a connection; that it is not
+                    stack.end.counters[_FIELD] += 1
+                else:
+                    self._received(buf, n, datagrams.address, ticks_ms())
             now = ticks_ms()
+            if self._streams:
+                self._streams.step(now)
             if ticks_diff(now, ticked) >= _TICK_MS:
                 ticked = now
                 stack.tick(now & _TICKS)
@@ -125,7 +141,10 @@ class Gossip:
                     found = None
                 if found:
                     self._seeds.remove(seed)
-                    self.stack.discovery.seeds.append((_address(found, int(port)), tcp))
+                    address = _address(found, int(port))
+                    self.stack.discovery.seeds.append((address, tcp))
+                    if tcp:
+                        self._streams.seeds.append(address)
             await asyncio.sleep_ms(200 if self._seeds else 1000)
             self._late_s += 1
             if self._late_s >= _LATE_S:
@@ -136,6 +155,8 @@ class Gossip:
         """Where time has gone beyond the tables that are held, a newer one is missing."""
         if self.book.dirty:
             self.book.save()
+        if not self._datagrams.joined:
+            self.join()
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
             self.stack.repair.late()
 
@@ -180,8 +201,21 @@ class Gossip:
     def _soc(self):
         return self._clock.soc() if self._clock.known else 0
 
+    def join(self):
+        """The network came up: listen to the group, which is a seed from then on."""
+        group, seeds = self._group, self.stack.discovery.seeds
+        if group and self._datagrams.join() and group not in seeds:
+            seeds.append(group)
+
+    def _received(self, buf, n, address, now):
+        return self.stack.received(buf, n, address, now & _TICKS)
+
     def _send(self, address, buf, n, tcp):
-        if not self._datagrams.send(address, buf, n):
+        if not tcp:
+            went = self._datagrams.send(address, buf, n)
+        else:
+            went = self._streams and self._streams.send(address, buf, n, ticks_ms())
+        if not went:
             self.unsent += 1
 
     # -- what is signed -------------------------------------------------------------------------------------
@@ -248,13 +282,16 @@ class Gossip:
         counters = stack.end.counters
         fields = {names[i]: counters[i] for i in range(len(names)) if counters[i]}
         table = self.book.current(self._soc() or None)[0]
-        return {
+        said = {
             "peers": len(stack.peers.some()),
             "sent": stack.end.sent,
             "received": fields,
             "faults": self.faults + stack.relay.faults,
             "tariff": table.number if table else 0,
         }
+        if self._streams:
+            said.update(self._streams.status())
+        return said
 
 
 def _plain(value):

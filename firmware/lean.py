@@ -31,13 +31,15 @@ def build(config, board, log, feed, facts, heap_floor):
     if with_broker:
         teller = node.teller = _teller(config, board, node, log)
         if radio:
-            radio.on_up = teller.hurry
+            radio.on_up.append(teller.hurry)
     feed()
     progress = [("node", node, "turns")]
     gossip = node.gossip = parts.gossip(config, board, shelf, boot, log, events.event, facts)
     if gossip:
         gossip.on_command = node.ordered
         progress.append(("gossip", gossip, "turns"))
+        if radio:
+            radio.on_up.append(gossip.join)
         feed()
     if config["appliances"]:
         loads = node.appliances = _appliances(config, board, shelf, node)
@@ -49,15 +51,17 @@ def build(config, board, log, feed, facts, heap_floor):
 
 
 def _boot(shelf, log):
-    """Number of this boot, counted on the shelf; drawn by lot where there is none."""
+    """Number of this boot, counted on the shelf; drawn by lot where there is none, or it is damaged."""
+    lot = _LOT | random.getrandbits(28)
     if shelf.durable:
-        count = int.from_bytes(shelf.get("boot") or b"", "big") + 1
+        kept = shelf.get("boot")
+        count = lot if kept is False else int.from_bytes(kept or b"", "big") + 1
         try:
             shelf.put("boot", count.to_bytes(4, "big"))
             return count
         except OSError as e:
             log.error("boot not counted: %s", e)
-    return _LOT | random.getrandbits(28)
+    return lot
 
 
 def _appliances(config, board, shelf, node):

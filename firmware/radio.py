@@ -20,7 +20,8 @@ class Radio:
 
     `step(now, reached)`: often; whether a broker is connected. Never waits, but switching the radio on holds 0.8 s.
     `state`: "up"; "joining"; "address": joined, but without an address; "password": refused; "absent": no such
-    access point answers; "off": no radio, no ssid, or a radio that fails. `on_up`: called when it came up.
+    access point answers; "off": no radio, no ssid, or a radio that fails. `on_up`: functions, called when it
+    came up.
     """
 
     def __init__(self, station, ssid, password, country, log):
@@ -30,7 +31,7 @@ class Radio:
         self._country = country
         self._log = log
         self.state = "off"
-        self.on_up = None
+        self.on_up = []
         self._on = False  # the radio was switched on
         self._joining = False  # else the next try is due at _due_ms
         self._due_ms = self._since_ms = self._heard_ms = 0
@@ -88,8 +89,8 @@ class Radio:
             self._why = ""
             self._reset_ms = _RESET_MS
             self._tell("up")
-            if self.on_up:
-                self.on_up()
+            for tell in self.on_up:
+                tell()
         elif reached:
             self._heard_ms = now
         elif ticks_diff(now, self._heard_ms) > _UNREACHED_MS:

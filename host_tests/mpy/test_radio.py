@@ -87,7 +87,7 @@ class World:
         self.ups = []
         self.reached = True
         self.radio = Radio(self.station, "ours", password, country, Log(self.lines.append, "info"))
-        self.radio.on_up = lambda: self.ups.append(self.station.now)
+        self.radio.on_up.append(lambda: self.ups.append(self.station.now))
 
     def run(self, ms):
         end = self.station.now + ms

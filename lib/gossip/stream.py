@@ -15,6 +15,10 @@ class Splitter:
 
     def __init__(self):
         self.buf = bytearray(_MOST)
+        self.begin()
+
+    def begin(self):
+        """Another stream."""
         self.n = 0
         self.wanted = 2
         self._size = 0  # of the datagram that is read, 0: its length is
