@@ -46,6 +46,8 @@ class CountingTrust:
     """In place of Trust: a signature is its last four bytes; `count`: how many were verified, each of so many
     hashes."""
 
+    suspect = False
+
     def __init__(self, hashes=0):
         self.count = self.left = 0
         self._hashes = hashes

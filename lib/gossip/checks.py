@@ -87,13 +87,24 @@ class Checks:
         least = 99
         for item in self._store.items:
             if item.state == WAITS:
-                reason = self._seen.state(item.key, item.seq) or (_OK if item.left(now) else _EXPIRED)
+                reason = self._seen.state(item.key, item.seq)
+                if reason and self._suspect(memoryview(item.buf)[: item.size], item.flags & 7, item):
+                    reason = _OK
+                reason = reason or (_OK if item.left(now) else _EXPIRED)
                 failures = self._failures(item)
                 if reason:
                     self.drop(item, reason)
                 elif failures < least and self._credit_ms > (_CREDIT_MS // 2 if failures >= 0 else 0):
                     least, self.verifying, self._since = failures, item, now
         return self.verifying
+
+    def twin(self, message):
+        """Whether a signed message whose number came already is another one by the same one-time key: an alarm, if
+        it is signed well."""
+        return self._suspect(memoryview(message.buf)[_HEAD : _HEAD + message.size], message.reach, message)
+
+    def _suspect(self, payload, reach, head):
+        return not self._trust.check(payload, reach, head.origin, head.seq, head.lifetime_s) and self._trust.suspect
 
     def drop(self, item, reason):
         """Nothing comes of it."""

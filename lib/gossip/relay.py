@@ -89,7 +89,7 @@ class Relay:
         if origin == self.end.number and kind > _REVOKE and not state:
             self.seq = max(self.seq, min(seq + 1, _NUMBER_MOST))  # of an earlier boot, or forged: beyond it
             state = _OLD
-        if state:
+        if state and (kind > _REVOKE or not self.trust or not self.checks.twin(message)):
             self._answer(message, i, now, _HAD)
             return state
         if kind <= _REVOKE:
@@ -168,7 +168,7 @@ class Relay:
         checks.settled(item, good, now)
         if not good:
             return
-        reason = self.seen.state(item.key, item.seq) or self.trust.accept()
+        reason = self.trust.accept() or self.seen.state(item.key, item.seq)
         if reason:
             checks.drop(item, reason)
             return
@@ -255,7 +255,7 @@ class Relay:
         if origin == self.end.number and seq == self.seq:
             self.seq = min(seq + 1, _NUMBER_MOST)
         if kind != _QUERY and variant != _PULL:
-            item.need, item.tries = min(2, self.peers.count), 1
+            item.need, item.tries = min(2, len(self.peers.some())), 1
         if kind < _ORDER or kind in (_NOTICE, _NOTICE + 1):
             self._deliver(item)
         self._came(item, now)

@@ -92,6 +92,7 @@ class Trust:
         self._tags = _tag(tariff_key) + _tag(recovery_key)
         self._verifier = Verifier()
         self._good = self.keep = None
+        self.suspect = False  # the message of the last check() has a one-time key that signed another one
         self._last = [b""] * 8  # epoch, leaf and randomizer of what was accepted last, by leaf
         self.reuses = 0
         self.floor = self._least = self.after = 0
@@ -144,8 +145,10 @@ class Trust:
             return _LENGTH
         tag = bytes(payload[1:2]) + bytes(payload[at : at + 12])
         leaf = unpack_from(">I", tag, 1)[0]
-        if self._came(slot, origin, seq, tag, leaf) == _OLD:
+        came = self._came(slot, origin, seq, tag, leaf)
+        if came == _OLD:
             return _OLD
+        self.suspect = came == _REUSE
         self._job = (payload, at, kind, key, slot, origin, seq, since, tag, leaf)
         return _OK if self._valid(since, until, self.floor if slot else 0) else _WINDOW
 
