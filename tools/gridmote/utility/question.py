@@ -63,7 +63,7 @@ def ask(end, question, seconds, least=0, targets=0):
     found = []
     began = end.now()
     function, arg = question.function, question.arg
-    if arg == ANGLE:
+    if function == SPAN and arg == ANGLE:
         arg |= (int(time.time()) - _ANGLES_AGO_S & 0xFF) << 8
     started = end.stack.queries.start(
         began, function, arg, found.append, targets=targets or question.targets, least=least,
