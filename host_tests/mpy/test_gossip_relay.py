@@ -43,7 +43,7 @@ def test_eager_push_forwards_once():
         tap = Tap(net)
         net.warm()
         net.start(5, text(), f=f)
-        net.run(1500)  # less than a period: nothing is repeated
+        net.run(450)  # before the initiator insists
         for node in net.nodes:
             sent = tap.of(DATA, node.i)
             assert len(sent) in (0, f), (f, len(sent))
@@ -188,12 +188,12 @@ def test_scopes_are_crossed_at_meter_and_ssc_only():
 
 
 def test_lifetime():
-    net = Net(16, delay_ms=(400, 400))
+    net = Net(16, delay_ms=(200, 200))
     tap = Tap(net)
     net.start(0, text(), f=2, lifetime_s=5)
-    net.run(1900)
-    # what is passed on at once loses nothing; nobody gives away what is over
-    assert {m.lifetime_s for _, _, m in tap.of(DATA)} == {5}
+    net.run(450)
+    assert {m.lifetime_s for _, _, m in tap.of(DATA)} == {5}  # what is passed on at once loses nothing
+    net.run(1450)
     node = net.nodes[0]
     item = [item for item in node.stack.relay.store.items if item.state][0]
     clock = node.clock()
@@ -218,17 +218,17 @@ def test_notice_is_for_authorised_origins():
     net = Net(10, defaults={"authorised": (103,)})
     good = net.start(3, bytes([NOTICE]) + b"door open", f=8)
     bad = net.start(4, bytes([NOTICE]) + b"door open", f=8)
-    net.run(1500)
+    net.run(450)
     assert len(net.times(good)) == 10 and len(net.times(bad)) == 1  # itself
     assert reasons(net)["origin"] == 8
     # solicit-response is theirs alone, too
     net = Net(10, defaults={"authorised": (103,), "on_query": lambda message, i, now, fresh: 0})
     net.start(4, bytes([QUERY, 3]) + bytes(8), f=8)
-    net.run(1500)
+    net.run(450)
     assert reasons(net)["origin"] == 8
     net.start(3, bytes([QUERY, 3]) + bytes(8), f=8)
     net.start(4, bytes([QUERY, 2]) + bytes(8), f=8)
-    net.run(1500)
+    net.run(450)
     assert reasons(net)["origin"] == 8
 
 
@@ -253,7 +253,7 @@ def test_utility_numbers_are_two_kinds_of_origin():
     for i in range(forger.peers.count):
         forger.post(i, DATA, 7, 3, 3, 1, wire.NUMBER_MOST, 600, 6)
     net.run(1000)
-    id = net.start(0, signed(), origin=1, seq=1)
+    id = net.start(0, signed(), f=8, origin=1, seq=1)
     net.run(1000)
     assert len(net.times(id)) == 12
 
@@ -337,8 +337,8 @@ def test_signed_goes_on_only_when_verified():
     for node in net.nodes:
         node.verify()
     net.run(1000)
-    assert list(net.times(bad)) == [0] and reasons(net)["signature"] == 5
-    assert len(tap.of(DATA, 0)) == 10
+    assert list(net.times(bad)) == [0] and reasons(net)["signature"] >= 5
+    assert {source for source, _, m in tap.of(DATA) if m.seq == 2} == {0}
 
 
 for name, test in sorted(globals().items()):

@@ -3,7 +3,7 @@
 from gossip_net import MASK, Net, signed
 
 from gossip import wire
-from gossip.wire import DIGEST, IHAVE, IWANT, LAZY, PULL, PUSH_PULL, TEXT
+from gossip.wire import DATA, DIGEST, IHAVE, IWANT, LAZY, PULL, PUSH_PULL, TEXT
 
 PERIOD_MS = 2000
 
@@ -125,10 +125,10 @@ def test_lazy_push():
 def test_pull():
     net = Net(16, seed=2, pull=1)
     id = net.start(0, text(), variant=PULL)
-    net.run(100)
-    assert net.sent() == 0  # nothing is pushed
-    periods = all_have(net, id, 12)
-    assert 3 <= periods <= 8  # from one to sixteen: doubling takes four
+    net.run(4)
+    assert net.sent((DATA, IHAVE)) == 0  # nothing is pushed
+    periods = all_have(net, id, 16)
+    assert 2 <= periods <= 11  # from one to sixteen: doubling takes four
     assert net.payloads() <= 1.3 * 16 and net.sent((IHAVE,)) == 0
 
 
