@@ -13,6 +13,7 @@ from gridmote.utility.end import End
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
 from gridmote.utility.question import QUESTIONS, ROLES, ask, coverage, fields, names_of, question_of, said
 
+_ALL = sum(ROLES.values())
 _WHAT = "; ".join(f"{name}: {one.words}" for name, one in QUESTIONS.items()) + "; tariff N: who holds it"
 
 
@@ -58,7 +59,7 @@ def query(
                 else:
                     for line in said(answer, names):
                         console.print(line, markup=False)
-                    console.print(coverage(answer, 0 if targets else len(names)), style="dim")
+                    console.print(coverage(answer, len(names) if (targets or question.targets) == _ALL else 0), style="dim")
                 asked += 1
                 if not every or asked == times:
                     break
