@@ -28,16 +28,18 @@ class Datagrams:
         self._open()
 
     def _open(self):
+        self._bound = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(socket.getaddrinfo("0.0.0.0", self._port)[0][-1])
         self._poller = select.poll()
         self._poller.register(self._socket, select.POLLIN)
+        self._bound = True
 
     def join(self):
         try:
-            if self.joined:  # of a network that went some ports forget it, some let go of it with the socket alone
-                self.joined = False
+            if self.joined or not self._bound:
+                self.joined = False  # some ports have forgotten it, and some let go of it with the socket alone
                 self._socket.close()
                 self._open()
         except OSError:  # until the next time

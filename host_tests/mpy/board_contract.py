@@ -1,8 +1,11 @@
 """What boards/README.md promises of every board, checked on one of them."""
 
+import select
 import sys
+import time
 
 PLACE = {"area": "test", "location_type": "secondary-station", "location_id": "1156"}
+PORT = 20000 + time.ticks_us() % 20000
 CAUSES = ("power", "watchdog", "restart", "button", "unknown")
 
 
@@ -66,6 +69,7 @@ def stage_two(board, run, relays=True):
     assert -(1 << 31) <= sec < 1 << 31 and 0 <= wait_ms <= 1001
     for name in ("connect", "secure", "look_up", "udp", "place"):
         assert callable(getattr(network, name))
+    _datagrams(network)
     station = network.station
     for name in ("on", "join", "state", "rssi", "leave") if station else ():
         assert callable(getattr(station, name))
@@ -75,6 +79,48 @@ def stage_two(board, run, relays=True):
         board.relay(1, False)
     blocks(source, run, 5)
     board.close()
+
+def _datagrams(network):
+    """Two of them on one computer: each hears the other, with its address in six bytes; nothing waits."""
+    one, two = network.datagrams(PORT), network.datagrams(PORT + 1, "239.255.71.13")
+    loop = bytes([127, 0, 0, 1])
+    addresses = [loop + (PORT + k).to_bytes(2, "big") for k in (0, 1)]
+    buf = bytearray(100)
+    assert two.receive(buf) == 0 and not one.joined
+    assert one.send(addresses[1], b"hello there", 5)
+    assert _until(lambda: two.receive(buf)) == 5 and buf[:5] == b"hello" and two.address == addresses[0]
+    assert two.send(two.address, bytes(300), 300)
+    assert _until(lambda: one.receive(buf)) == 100 and one.address == addresses[1]  # cut
+    assert one.receive(buf) == 0
+    joined = two.join()
+    assert joined == two.joined in (True, False)
+    two.join()  # the network came up again
+    assert one.send(addresses[1], b"again", 5) and _until(lambda: two.receive(buf)) == 5
+    one.close()
+    two.close()
+    listener = network.listen(PORT)
+    out = network.connect("127.0.0.1", PORT)
+    poller = select.poll()
+    poller.register(listener, select.POLLIN)
+    assert poller.poll(2000)
+    sock, address = network.accept(listener)
+    assert address[:4] == loop and len(address) == 6
+    assert sock.read(1) is None  # it does not block
+    try:
+        network.accept(listener)
+        raise AssertionError("nobody came")
+    except OSError:
+        pass
+    for one in (sock, out, listener):
+        one.close()
+
+
+def _until(found):
+    for _ in range(200):
+        n = found()
+        if n:
+            return n
+        time.sleep_ms(10)
 
 
 def without_source(made, **sections):
