@@ -49,7 +49,8 @@ def _show(console, best, want):
     alone = planner.alone(best.n, best.loss, best.crash, want)
     console.print("Without repair it would take f %d to reach all with the same probability; memberlist sends %d "
                   "datagrams a node." % (ceil(alone), 4 * ceil(log10(best.n + 1))))
-    console.print("\nIn a node's configuration: [bold]gossip.fanout %d[/], [bold]gossip.rounds %d[/].\n" % (best.f, best.r))
+    console.print("\nIn a node's configuration: [bold]gossip.fanout %d[/], [bold]gossip.rounds %d[/].\n"
+                  % (best.f, best.r))
     console.print("push reaches: the share of the live nodes that have the message before anybody asks for it. "
                   "repairs: periods in which who lacks it asks two others, from when it knows that it is late (the "
                   "message's validity has begun, a gap in the sequence, a neighbour's digest).")

@@ -59,7 +59,8 @@ def query(
                 else:
                     for line in said(answer, names):
                         console.print(line, markup=False)
-                    console.print(coverage(answer, len(names) if (targets or question.targets) == _ALL else 0), style="dim")
+                    everybody = (targets or question.targets) == _ALL
+                    console.print(coverage(answer, len(names) if everybody else 0), style="dim")
                 asked += 1
                 if not every or asked == times:
                     break
