@@ -63,7 +63,7 @@ def run(_folder):
     for key in ("datagrams", "bytes", "p50_periods", "p99_periods", "max_periods"):
         figures[f"gossip_10000_{key}"] = found[key]
     for name, word in (("micropython", ""), ("micropython32", "_32")):
-        one = node(name, "node_gossip.py", heapsize="4M")
+        one = node(name, "node_gossip.py", heapsize="8M")
         figures |= {f"gossip_{key}{word}": value for key, value in one.items()}
     notes.append(
         f"gossip variants: {_N} nodes, 25 % loss, 10 % crashed, f 4, {_MESSAGES} signed messages of 1,195 bytes "
