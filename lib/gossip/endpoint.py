@@ -93,8 +93,8 @@ class Endpoint:
             self.peers.refill(min(tokens, 255))
 
     def post(self, i, kind, flags, r, f, origin, seq, lifetime_s, size):
-        """Send the payload out[HEAD:HEAD + size] to peer i; as often as wanted, the payload stays. The binding is the
-        peer's, whatever that of the message was on its way here."""
+        """Send the payload out[HEAD:HEAD + size] to peer i; as often as wanted, the payload stays. The binding is
+        the peer's, whatever that of the message was on its way here."""
         peers = self.peers
         flags = flags & 0xDF | (0x20 if peers.tcp(i) else 0)
         to, number = peers.boot(i), peers.number_at(i)
