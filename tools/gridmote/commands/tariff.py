@@ -4,6 +4,7 @@ import typer
 
 from gridmote.tariff.check_command import check_file
 from gridmote.tariff.keys_command import show_keys
+from gridmote.tariff.revoke_command import revoke_keys
 from gridmote.tariff.sign_command import sign_file
 
 tariff = typer.Typer(
@@ -13,3 +14,4 @@ tariff = typer.Typer(
 tariff.command("check")(check_file)
 tariff.command("sign")(sign_file)
 tariff.command("keys")(show_keys)
+tariff.command("revoke")(revoke_keys)

@@ -11,7 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
-from gossip.wire import KEY, NUMBER_MOST, REVOKE
+from gossip.wire import KEY, NUMBER_MOST, REVOKE, SIGNERS
 from gridmote.fault import Fault
 from gridmote.provision.folder import settle
 from gridmote.sign import key as keys
@@ -52,28 +52,42 @@ class Signer:
         with self._alone():
             if self.exists():
                 raise Fault(f"{self.folder}: has a tariff key already")
-            self._create(height, 1, 0)
+            self._create(height, 1, 0, 1)
 
-    def replace(self, height=HEIGHT, epoch=None):
+    def origin(self):
+        """Under which tariffs are numbered: 1, or what replace() was told."""
+        with self._ledger.held() as state:
+            return _origin(state)
+
+    def replace(self, height=HEIGHT, epoch=None, origin=None):
         """A new tariff key in place of one that is lost, stolen, copied or restored -> its public key, for the KEY
         message of the recovery key (Recovery.sign). The old folder is kept beside it, and signs no more.
 
         epoch: not below what was revoked; else two above the last. Sequence numbers go on well above the last that
-        is known; if a thief has used up those of an origin, sign as another origin.
+        is known; if a thief has used up those of an origin, sign as another origin: 1 to 15, None as before.
         """
         with self._alone():
             epochs = [int(one.name) for one in self.folder.glob("*") if one.name.isdigit()]
             epoch = epoch or max(epochs, default=0) + 2  # a thief may have made the next one
             if not 1 <= epoch <= _LAST_EPOCH:
                 raise Fault(f"epoch {epoch}: there are 1 to {_LAST_EPOCH}; beyond, nodes are provisioned anew")
+            origin = origin or _origin(guess(self.folder))
+            if not 1 <= origin <= SIGNERS:
+                raise Fault(f"origin {origin}: there are 1 to {SIGNERS}")
             known = guess(self.folder).get("seq", {}).values()
             base = max([seq + _APART for seq in known] + [int(self._now() - 1767225600) // _MONTH_S * _APART])
             if self.exists():
-                os.rename(self.folder, self.folder.with_name(f"tariff.old-{int(self._now())}"))
+                os.rename(self.folder, self._kept_as(int(self._now())))
                 settle(self._fleet)
             self._loaded = {}
-            self._create(height, epoch, base)
+            self._create(height, epoch, base, origin)
         return self.public()
+
+    def _kept_as(self, now):
+        """A free name for the old folder."""
+        while (path := self.folder.with_name(f"tariff.old-{now}")).exists():
+            now += 1
+        return path
 
     def public(self):
         """The key that nodes are provisioned with; b"": there is none."""
@@ -134,8 +148,9 @@ class Signer:
         except OSError as error:
             raise Fault(f"{error.filename or self._fleet}: {error.strerror}") from None
 
-    def _create(self, height, epoch, base):
-        store.create(self.folder, epoch, height, self._watch, True, {"seq": {}, "base": base, "since": 0})
+    def _create(self, height, epoch, base, origin):
+        state = {"seq": {}, "base": base, "since": 0, "origin": origin}
+        store.create(self.folder, epoch, height, self._watch, True, state)
         with self._ledger.held() as state:
             self._publish(state)
 
@@ -168,6 +183,10 @@ def _signing(state):
     """The key that signs now: the older of two up to 95 %."""
     old, *new = state["keys"]
     return new[0] if new and old["next"] >= store.size(old) * 19 // 20 else old
+
+
+def _origin(state):
+    return state.get("origin", 1)
 
 
 def _take_seq(state, origin, seq, count=1):

@@ -17,6 +17,9 @@ _REPLACE = typer.Option("--replace", help=(
     "Make a new key in place of one that is lost, stolen or copied, and sign it with the recovery key."))
 _RECOVERY = typer.Option(metavar="FOLDER", show_default=False, help=(
     "Folder of the recovery key, on a medium that is kept offline. With --new it is made there."))
+_ORIGIN = typer.Option(min=1, max=15, show_default=False, help=(
+    "With --replace: sign as that origin from now on. Who stole the key may have used up the sequence numbers of "
+    "the one before (1 at first), of which nodes take nothing more then."))
 _HEIGHT = typer.Option(help="A key signs 2^HEIGHT messages: 10 takes 7 s to make, 15 four minutes and a longer "
                        "signature.", min=5, max=15)
 
@@ -26,6 +29,7 @@ def show_keys(
     new: Annotated[bool, _NEW] = False,
     replace: Annotated[bool, _REPLACE] = False,
     recovery: Annotated[Path | None, _RECOVERY] = None,
+    origin: Annotated[int | None, _ORIGIN] = None,
     height: Annotated[int, _HEIGHT] = 10,
     out: Annotated[Path, _OUT] = Path("key.signed"),
     force: Annotated[bool, _FORCE] = False,
@@ -40,7 +44,8 @@ def show_keys(
 
     [bold]gridmote tariff keys[/]
 
-    [bold]gridmote tariff keys --replace --recovery /media/stick/recovery[/], then send what it writes
+    [bold]gridmote tariff keys --replace --recovery /media/stick/recovery[/], then [bold]gridmote is inject
+    key.signed ...[/]
     """
     console = Console(highlight=False, soft_wrap=True)
     try:
@@ -53,6 +58,8 @@ def show_keys(
             raise Fault("--new is for a fleet without a key, --replace for one that has lost it")
         if recovery and not (new or replace):
             raise Fault("--recovery goes with --new or --replace")
+        if origin and not replace:
+            raise Fault("--origin goes with --replace")
         if new:
             if recovery:
                 Recovery(recovery, watch).create(_made(keys))
@@ -63,8 +70,8 @@ def show_keys(
             if not recovery:
                 raise Fault("--replace needs the recovery key: --recovery FOLDER")
             free(out, force)
-            write(out, signing.replaced(keys, recovery, watch, height), force)
-            console.print(f"  the new key, signed by the recovery key, is in {out}: send it to the nodes")
+            write(out, signing.replaced(keys, recovery, watch, height, origin), force)
+            console.print(f"  the new key, signed by the recovery key, is in {out}: gridmote is inject sends it")
         signer = signing.existing(keys, watch)
         console.print(f"  {signing.told(signing.left(signer))}")
     except OSError as error:

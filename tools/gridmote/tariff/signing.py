@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from gossip.wire import HEAD, KEY, SEAL, TARIFF
+from gossip.wire import HEAD, KEY, REVOKE, SEAL, TARIFF
 from gridmote.fault import Fault
 from gridmote.sign.key import signature_size, watch_on
 from gridmote.sign.recovery import Recovery
@@ -15,7 +15,6 @@ from gridmote.sign.signer import HEIGHT, Signer
 from gridmote.tariff.issue import summary
 from gridmote.tariff.messages import Message
 
-ORIGIN = 1  # the tariff authority
 _EVERYWHERE = 7
 _LIFETIME_MOST_S = 65535
 _ANNOUNCED_S = 90 * 86400  # how long a node that was off may learn of a key that the recovery key brings
@@ -91,13 +90,14 @@ def signed(signer, found, lifetime_s, zone, unit):
     lifetime_s: how long they are passed on; None: as long as they are valid, if a datagram can say that.
     """
     now = int(time.time())
-    first = signer.reserve(ORIGIN, len(found))
+    origin = signer.origin()
+    first = signer.reserve(origin, len(found))
     messages = []
     for number, issue in enumerate(found, first):
         issue.table.number = number
         life_s = lifetime_s or min(max(issue.until - now, 1), _LIFETIME_MOST_S)
         said = summary(issue, zone, unit)
-        for each in signer.sign(TARIFF, _EVERYWHERE, ORIGIN, 0, life_s, issue.since, issue.until, issue.body()):
+        for each in signer.sign(TARIFF, _EVERYWHERE, origin, 0, life_s, issue.since, issue.until, issue.body()):
             messages.append(_message(each, said))
     return messages
 
@@ -105,15 +105,29 @@ def signed(signer, found, lifetime_s, zone, unit):
 def _message(given, said):
     if given.kind == KEY:
         said = f"the next key, epoch {given.payload[12 + 8]}"
+    elif given.kind == REVOKE:
+        said = f"keys below epoch {given.payload[12]} end"
     return Message(given.origin, given.seq, given.reach, given.lifetime_s, given.payload, said)
 
 
-def replaced(folder, recovery, watch, height):
-    """[Message]: the KEY that brings nodes a new tariff key, which is made, signed by the recovery key. Fault."""
+def replaced(folder, recovery, watch, height, origin=None):
+    """[Message]: the KEY that brings nodes a new tariff key, which is made, signed by the recovery key. origin: as
+    which tariffs are signed from now on, None: as before. Fault."""
     place = Recovery(Path(recovery), watch)
     place.public()  # Fault before anything is changed
     signer = Signer(folder, watch)
-    public, now = signer.replace(height), int(time.time())
-    seq = signer.reserve(ORIGIN)
-    made = place.sign(KEY, _EVERYWHERE, ORIGIN, seq, _LIFETIME_MOST_S, now, now + _ANNOUNCED_S, public)
+    return _recovered(signer, place, KEY, signer.replace(height, origin=origin), signer.origin())
+
+
+def revoked(folder, recovery, watch, epoch, origin=None):
+    """[Message]: the REVOKE that ends the keys up to this epoch, signed by the recovery key. Fault."""
+    place = Recovery(Path(recovery), watch)
+    place.public()
+    signer = existing(folder, watch)
+    return _recovered(signer, place, REVOKE, bytes([epoch + 1]), origin or signer.origin())
+
+
+def _recovered(signer, place, kind, body, origin):
+    now, seq = int(time.time()), signer.reserve(origin)
+    made = place.sign(kind, _EVERYWHERE, origin, seq, _LIFETIME_MOST_S, now, now + _ANNOUNCED_S, body)
     return [_message(each, "") for each in made]

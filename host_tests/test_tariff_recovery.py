@@ -1,0 +1,141 @@
+"""What the recovery key signs by `gridmote tariff keys --replace` and `revoke`, heard by a node's own Trust."""
+
+import time
+
+import pytest
+
+from gossip.trust import Trust
+from gossip.wire import KEY, NUMBER_MOST, OK, OLD, REVOKE, SIGNATURE, TARIFF
+from gridmote.sign import store
+from gridmote.sign.message import seal
+from gridmote.sign.signer import Signer
+from gridmote.tariff.messages import read
+from host_tests.tariff_rig import agile, run, written
+
+HOUR = 3600
+
+
+class Shelf(dict):
+    put = dict.__setitem__
+
+
+class Node:
+    """What a node that was provisioned with these keys believes."""
+
+    def __init__(self, keys):
+        public = [bytes.fromhex((keys / name).read_text()) for name in ("tariff.pub", "recovery.pub")]
+        self.trust = Trust(*public, None, Shelf(), lambda: int(time.time()))
+
+    def hears(self, message):
+        head = message.reach, message.origin, message.seq, message.lifetime_s
+        reason = self.trust.begin(memoryview(message.payload), *head)
+        while not reason and self.trust.step(1 << 20) is None:
+            pass
+        return reason or self.trust.accept()
+
+
+@pytest.fixture
+def keys(tmp_path, monkeypatch):
+    """A fleet's keys of 32 signatures each; the recovery key is in `safe` beside it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    done = run("keys", "--keys", "keys", "--new", "--recovery", "safe", "--height", 5)
+    assert done.exit_code == 0, done.stderr
+    return tmp_path / "keys"
+
+
+def prices(tmp_path):
+    begin = int(time.time()) // HOUR * HOUR + HOUR
+    written(tmp_path / "a.json", agile(time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(begin)), [1, 2, 3, 4]))
+
+
+def signed(tmp_path, keys):
+    """One message of gridmote tariff sign."""
+    prices(tmp_path)
+    done = run("sign", "a.json", "--keys", keys, "--force")
+    assert done.exit_code == 0, done.stderr
+    [message] = read(tmp_path / "a.signed")
+    return message
+
+
+def from_recovery(tmp_path, *arguments, name="key.signed"):
+    done = run(*arguments, "--recovery", "safe", "--force")
+    assert done.exit_code == 0, done.stderr
+    [message] = read(tmp_path / name)
+    return message, done.stdout
+
+
+def burn(node, thief):
+    """With a stolen key: the highest sequence number of origin 1, so that nothing more of it is new."""
+    now = int(time.time())
+    with thief._ledger.held() as state:
+        leaf = store.take_leaf(state["keys"][0])
+        thief._ledger.commit(state)
+        key = thief._key(state["keys"][0])
+    made = seal(key, leaf, TARIFF, 7, 1, NUMBER_MOST, 600, now - 60, now + HOUR, b"any table")
+    assert node.hears(made) == OK
+
+
+def test_a_thief_burnt_the_numbers(tmp_path, keys):
+    """Who has the key signs the last sequence number: what origin 1 says is old from then on. The recovery key's
+    message as another origin is taken, and what is signed after it, without saying the origin again."""
+    node = Node(keys)
+    first = signed(tmp_path, keys)
+    assert first.origin == 1 and node.hears(first) == OK
+    burn(node, Signer(keys))
+    assert node.hears(signed(tmp_path, keys)) == OLD
+    replaced, said = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--origin", 2, "--height", 5)
+    assert (replaced.origin, replaced.payload[0], replaced.payload[1]) == (2, KEY, 0) and "key 3" in said
+    second = signed(tmp_path, keys)
+    assert second.origin == 2 and second.seq > replaced.seq
+    assert node.hears(second) == SIGNATURE  # the key is not known yet
+    assert [node.hears(one) for one in (replaced, second, second, replaced)] == [OK, OK, OLD, OLD]
+    third, _ = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--height", 5)
+    assert third.origin == 2, "it stays"
+    assert [node.hears(one) for one in (third, signed(tmp_path, keys))] == [OK, OK]
+
+
+def test_revoked(tmp_path, keys):
+    node = Node(keys)
+    before = signed(tmp_path, keys)
+    assert node.hears(before) == OK
+    stolen = [signed(tmp_path, keys) for _ in range(2)]
+    revoked, said = from_recovery(tmp_path, "revoke", 1, "--keys", keys, name="revoke.signed")
+    assert (revoked.payload[0], revoked.payload[1], revoked.origin) == (REVOKE, 0, 1)
+    assert "keys below epoch 2 end" in said and "the key that signs now is among them" in said
+    damaged = revoked._replace(payload=revoked.payload[:12] + b"\xff" + revoked.payload[13:])
+    assert node.hears(damaged) == SIGNATURE
+    assert node.hears(stolen[0]) == OK
+    assert node.hears(revoked) == OK and node.hears(revoked) == OLD
+    assert node.hears(stolen[1]) == SIGNATURE and node.hears(signed(tmp_path, keys)) == SIGNATURE
+    replaced, _ = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--height", 5)
+    assert [node.hears(one) for one in (replaced, signed(tmp_path, keys))] == [OK, OK]
+    again, said = from_recovery(tmp_path, "revoke", 2, "--keys", keys, "--origin", 7, name="revoke.signed")
+    assert again.origin == 7 and "among them" not in said
+    assert [node.hears(one) for one in (again, signed(tmp_path, keys))] == [OK, OK]
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (("keys", "--origin", 2), "--origin goes with --replace"),
+    (("keys", "--replace", "--origin", 16, "--recovery", "safe"), "less than or equal to 15"),
+    (("revoke", 255, "--recovery", "safe"), "less than or equal to 254"),
+    (("revoke", 1), "--recovery"),
+    (("revoke", 1, "--recovery", "nowhere"), "nowhere/0/key: No such file"),
+    (("revoke", 1, "--recovery", "safe", "--out", "no/where"), "no/where: no such folder"),
+    (("revoke", 1, "--recovery", "safe", "--out", "there"), "there exists; --force writes over it"),
+])
+def test_refused(tmp_path, keys, arguments, why):
+    (tmp_path / "there").write_text("mine")
+    state = (keys / "tariff/state").read_bytes()
+    done = run(*arguments, "--keys", keys)
+    assert done.exit_code and why in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and (keys / "tariff/state").read_bytes() == state
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_a_state_of_before_has_origin_1(tmp_path, keys):
+    signer = Signer(keys)
+    with signer._ledger.held() as state:
+        del state["origin"]
+        signer._ledger.commit(state)
+    assert signer.origin() == 1 and signed(tmp_path, keys).origin == 1
