@@ -11,7 +11,7 @@ from rich.console import Console
 from gridmote.fault import Fault, give_up
 from gridmote.tariff import messages
 from gridmote.utility.end import End
-from gridmote.utility.inject import inject, name_of, table_of
+from gridmote.utility.inject import check, inject, name_of, table_of
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
 from gridmote.utility.orders import order
 from gridmote.utility.question import ask, coverage, names_of, question_of, said
@@ -38,8 +38,9 @@ def inject_file(
 ):
     """Give signed messages to the controllers of a segment, from where they gossip to every node.
 
-    Each is insisted on until two controllers have acknowledged it, one where there is one. With --receipt the
-    segment is asked who holds the tariff and who does not; the status is 1 if somebody lacks it in the end.
+    Each is insisted on until two controllers have acknowledged it, one where there is one: who had it already says
+    so, too, hence it may be done again. With --receipt the segment is asked who holds the tariff and who does not;
+    the status is 1 if somebody lacks it in the end.
 
     [bold]gridmote is inject day.signed --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --receipt 60[/]
     """
@@ -48,6 +49,7 @@ def inject_file(
     try:
         found = messages.read(path)
         levels = segment_of(segment)
+        check(found, keys, time.time())
         names = names_of(keys, levels)
         with End(keys, levels, ssc) as end:
             with console.status(f"looking for a controller of {segment}") as status:
@@ -55,7 +57,9 @@ def inject_file(
                 arrived = inject(end, found, timeout, status.update)
             for message, who in arrived:
                 told = ", ".join(names.get(number, f"node {number}") for number in who)
-                console.print(f"{name_of(message)}: acknowledged by {told}", markup=False)
+                alone = len(who) < min(2, end.given)
+                console.print(f"{name_of(message)}: acknowledged by {told}" + (
+                    f" alone, by no second controller within {timeout:g} s" if alone else ""), markup=False)
             for table in filter(None, map(table_of, found)) if receipt else ():
                 lacking |= not _receipt(console, end, table.number, names, receipt)
     except (Fault, OSError) as fault:
@@ -102,8 +106,9 @@ def order_node(
                 end.join(JOIN_S)
                 made = order(end, keys, levels, node, command.encode(), hours)
                 ((_, who),) = inject(end, [made], timeout, status.update)
-            console.print(f"command {made.seq} for {node}: acknowledged by {len(who)} controllers; the node says "
-                          "by EVENT what it did", markup=False)
+            told = f"{len(who)} controllers" if len(who) > 1 else "a controller"
+            console.print(f"command {made.seq} for {node}: acknowledged by {told}; the node says by EVENT what "
+                          "it did", markup=False)
     except (Fault, OSError) as fault:
         give_up("is order", fault)
 

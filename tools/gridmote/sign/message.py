@@ -25,8 +25,13 @@ class Signed(NamedTuple):
 def seal(key, leaf, kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body):
     """The Signed message by that leaf of a Key."""
     payload = struct.pack(">BBIIH", kind, key.epoch, valid_from, valid_until, len(body)) + body
-    signed = b"gridmote1" + struct.pack(">BIIH", reach, origin, seq, lifetime_s) + payload
+    signed = signed_part(reach, origin, seq, lifetime_s, payload)
     return Signed(kind, origin, seq, reach, lifetime_s, payload + key.sign(leaf, signed))
+
+
+def signed_part(reach, origin, seq, lifetime_s, payload):
+    """What a signature covers; payload: all of it before the signature."""
+    return b"gridmote1" + struct.pack(">BIIH", reach, origin, seq, lifetime_s) + payload
 
 
 def check(height, kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body):

@@ -16,6 +16,9 @@ from gridmote.provision.folder import settle, write_durably
 
 _TURN_S = 0.02
 _LARGEST = 2048
+_OTHERS_S = 1.0  # for further controllers, once one has answered
+_REFUSAL_S = 0.3
+_BOOT_MOST = 0xFFFF
 
 
 class End:
@@ -23,7 +26,7 @@ class End:
 
     fleet: folder of the fleet's keys (gridmote provision). segment: (area, location_type, location_id).
     controllers: ["host:port"] of its SSCs. port: own one, 0: any. Fault where there is no key, or nobody answers.
-    stack: gossip.Stack; set what is to be called on its parts.
+    stack: gossip.Stack; set what is to be called on its parts. given: how many controllers.
     """
 
     def __init__(self, fleet, segment, controllers, port=0):
@@ -32,6 +35,7 @@ class End:
         self.segment = ",".join(segment)
         self._seeds = [(address_of(text), False) for text in controllers]
         self._controllers = ", ".join(controllers)
+        self.given = len({address for address, _ in self._seeds})
         self._port = port
         self._open = contextlib.ExitStack()
 
@@ -52,10 +56,10 @@ class End:
         self._open.close()
 
     def join(self, seconds):
-        """Until a controller has answered; Fault if none does."""
+        """Until the controllers have answered, the second and further ones for a moment; Fault if none does."""
         if not self.run(self.controllers, seconds):
-            why = self.trouble() or "nothing came from there"
-            raise Fault(f"no controller of {self.segment} answers at {self._controllers}: {why}")
+            raise Fault(f"no controller of {self.segment} answers at {self._controllers}: {self.trouble()}")
+        self.run(lambda: len(self.controllers()) >= self.given, _OTHERS_S)
 
     def controllers(self):
         """Numbers of the SSCs that are heard."""
@@ -63,9 +67,15 @@ class End:
         return [peers.number_at(i) for i in peers.some() if peers.role_at(i) == SSC]
 
     def trouble(self):
-        """What most datagrams were refused for, in words; "" if nothing came."""
-        counted = sorted(zip(self.stack.end.counters, REASONS.split(), strict=True))
-        return f"datagrams that came were refused, most for: {counted[-1][1]}" if counted[-1][0] else ""
+        """Why no controller may have answered, in words."""
+        count, most = max(zip(self.stack.end.counters[1:], REASONS.split()[1:], strict=True))
+        if count and most != "stranger":
+            return f"datagrams that came were refused, most for: {most}"
+        if count or self.stack.end.counters[0]:
+            return "who is there is no controller (role ssc)"
+        if all(_refused(address) for address, _ in self._seeds):
+            return "nobody listens there"
+        return f"no word from there; it is off, or has another key than {key_path(self._fleet, self.segment)}"
 
     def run(self, done, seconds):
         """Until done() is true, or so long; what it said last."""
@@ -94,9 +104,29 @@ def _ticks():
     return time.monotonic_ns() // 1_000_000 & 0x3FFFFFFF
 
 
+def _refused(address):
+    """Whether the computer there says that nobody listens at that port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(_REFUSAL_S)
+        try:
+            sock.connect((socket.inet_ntoa(address[:4]), int.from_bytes(address[4:6], "big")))
+            sock.send(b"\0")
+            sock.recv(1)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def key_path(fleet, name):
+    """Where the key of the segment "A,B,C" is."""
+    return fleet / "segments" / f"{name}.key"
+
+
 def segment_key(fleet, segment):
     """The 32 bytes that seal its hops; Fault."""
-    path = fleet / "segments" / f"{','.join(segment)}.key"
+    path = key_path(fleet, ",".join(segment))
     try:
         key = bytes.fromhex(path.read_text(encoding="utf-8").split()[0])
     except FileNotFoundError:
@@ -115,18 +145,19 @@ def segment_key(fleet, segment):
 def address_of(text):
     """Six bytes of "host:port"; Fault."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 1 <= int(port) <= 65535:
+    if not (host and colon and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise Fault(f"{text}: HOST:PORT is needed, such as 192.168.1.20:7113")
     try:
         return socket.inet_aton(socket.gethostbyname(host)) + int(port).to_bytes(2, "big")
-    except OSError as error:
-        raise Fault(f"{host}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        raise Fault(f"{host}: {getattr(error, 'strerror', None) or 'no name of a host'}") from None
 
 
 @contextlib.contextmanager
 def _seat(folder):
     """(number, boot) of this run: a number of the utility's that no other run has now, and the count of its runs,
-    on the disk before it is used. Number 1 is the origin of what is signed."""
+    on the disk before it is used. Number 1 is the origin of what is signed. A number whose runs are all counted is
+    not used any more: nodes remember the last one, and would take the first for older."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in range(2, SIGNERS + 1):
@@ -137,26 +168,33 @@ def _seat(folder):
                 os.close(held)
                 continue
             try:
-                yield number, _boot(folder, f"{number}.boot")
+                boot = _boot(folder, f"{number}.boot")
+                if boot:
+                    yield number, boot
+                    return
             finally:
                 os.close(held)
-            return
     except OSError as error:
         raise Fault(f"{error.filename or folder}: {error.strerror}") from None
-    raise Fault(f"{folder}: all {SIGNERS - 1} numbers of the utility are in use by other runs")
+    raise Fault(f"{folder}: the {SIGNERS - 1} numbers of the utility are in use by other runs, or used up")
 
 
 def _boot(folder, name):
+    """The count of runs, 0: there are no more."""
     path = folder / name
     try:
         last = int(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         last = 0
     except ValueError:
-        raise Fault(f"{path}: no number; without it nodes take this run for an old one") from None
-    boot = last % 0xFFFF + 1
+        last = -1
+    if not 0 <= last <= _BOOT_MOST:
+        raise Fault(f"{path}: damaged, it counted the runs; write a number into it that is surely above the last "
+                    f"one, up to {_BOOT_MOST}, so that nodes do not take this run for an old one")
+    if last == _BOOT_MOST:
+        return 0
     staged = path.with_name(name + "~")
-    write_durably(staged, f"{boot}\n".encode())
+    write_durably(staged, f"{last + 1}\n".encode())
     os.replace(staged, path)
     settle(folder)
-    return boot
+    return last + 1
