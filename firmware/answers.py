@@ -5,9 +5,14 @@ from array import array
 
 from micropython import const
 
-from gossip.quantity import ANGLE, FREQUENCY, VOLTAGE
-
-_COUNT, _PERIODS, _LAST, _VERSIONS, _HELD = const(1), const(7), const(8), const(9), const(10)  # gossip.aggregate
+_COUNT = const(1)  # gossip.quantity
+_PERIODS = const(7)
+_LAST = const(8)
+_VERSIONS = const(9)
+_HELD = const(10)
+_VOLTAGE = const(1)
+_ANGLE = const(2)
+_FREQUENCY = const(3)
 _ABSENT = const(-0x3FFFFFFF)  # phasor.kernel
 _SECONDS = const(16)  # whose angles are kept
 
@@ -36,7 +41,7 @@ class Answers:
         if function == _PERIODS:
             return self._gossip.needed(arg)
         quantity = arg & 0xFF
-        if not self._measured or not VOLTAGE <= quantity <= FREQUENCY:
+        if not self._measured or not _VOLTAGE <= quantity <= _FREQUENCY:
             return None
         value = self._measured.value(quantity, arg >> 8)
         if function == _LAST and value is not None:
@@ -47,7 +52,7 @@ class Answers:
         """What one node can contribute: more is cut, whoever says it."""
         if function == _PERIODS:
             return 0, self._rated_w * 8
-        return (0, 2000 * self._rated_v) if function != _COUNT and arg & 0xFF == VOLTAGE else ()
+        return (0, 2000 * self._rated_v) if function != _COUNT and arg & 0xFF == _VOLTAGE else ()
 
 
 class Measured:
@@ -76,14 +81,14 @@ class Measured:
         at, values = self._at, self._values
         if at < 0 or not self._meter.frames:
             return None
-        if quantity == ANGLE:
+        if quantity == _ANGLE:
             i = 3 * (second & _SECONDS - 1)
             sec, a, b = self._kept[i], self._kept[i + 1], self._kept[i + 2]
             if not sec or sec & 0xFF != second or b == _ABSENT:
                 return None
             turn = math.atan2(b, a) / (2 * math.pi) if self._rectangular else b / (1 << 30)
             return round(turn * 36000)
-        if quantity == FREQUENCY:
+        if quantity == _FREQUENCY:
             deviation = values[at + 2]
             return self._f0_hz * 1000 + round(deviation / 1000) if deviation != _ABSENT else None
         a, b = values[at], values[at + 1]

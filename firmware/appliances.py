@@ -13,7 +13,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from firmware.modules import forget
-from tariff import limit, supply, thermostat
+from tariff import limit
 
 _TURN_MS = const(1000)
 _NEXT_MS = const(20)  # between plans: one takes an RP2040 25 to 60 ms
@@ -183,6 +183,8 @@ class Appliances:
         """W that it would draw (below 0: give) beside load_w, if nothing stops it."""
         keys, watts, up_s = one.keys, one.watts, self._up_s
         if one.kind == "supply":
+            from tariff import supply  # here: most nodes do without
+
             _, price, level, _ = self._state
             if not keys["wh"]:
                 return -supply.solar(price, watts, level)
@@ -195,6 +197,8 @@ class Appliances:
                 return -watts if one.stored >= 60 * watts else 0
             return w if w == watts else 0
         if one.kind == "thermostat":
+            from tariff import thermostat
+
             on = thermostat.switch(
                 one.w > 0,
                 up_s - one.since_s,

@@ -1,17 +1,28 @@
 """Makes the parts of a node that measures nothing and connects them. Run once, then let go."""
 
 import random
+import sys
 
 from micropython import const
 
 from firmware import parts
+from firmware.modules import forget
 
 _LOT = const(1 << 29)  # boots from here on were drawn by lot, as outbox.boots has it
 
 
 def build(config, board, log, feed, facts, heap_floor):
     """The Member of a configuration on a board; as wiring.build."""
-    from firmware.guard import Guard
+    try:
+        return _build(config, board, log, feed, facts, heap_floor)
+    except Exception:
+        for name in list(sys.modules):  # another configuration may be tried: it needs those parts whole
+            if "gossip" in name and "." in name:
+                forget(name)
+        raise
+
+
+def _build(config, board, log, feed, facts, heap_floor):
     from firmware.lamp import Lamp
     from firmware.member import Member
     from firmware.notes import Notes
@@ -28,23 +39,29 @@ def build(config, board, log, feed, facts, heap_floor):
     asker = parts.asker(config, board, log)
     feed()
     node = Member(board, config["role"], boot, facts, events, Lamp(board.led), radio, asker, log)
-    if with_broker:
-        teller = node.teller = _teller(config, board, node, log)
-        if radio:
-            radio.on_up.append(teller.hurry)
-    feed()
     progress = [("node", node, "turns")]
     gossip = node.gossip = parts.gossip(config, board, shelf, boot, log, events.event, facts)
     if gossip:
+        from firmware.spent import let_go
+
         gossip.on_command = node.ordered
         progress.append(("gossip", gossip, "turns"))
         if radio:
             radio.on_up.append(gossip.join)
         feed()
+        let_go("gossip")  # what comes now needs the room
+        forget("firmware.spent")
+    if with_broker:
+        teller = node.teller = _teller(config, board, node, log)
+        if radio:
+            radio.on_up.append(teller.hurry)
+        feed()
     if config["appliances"]:
         loads = node.appliances = _appliances(config, board, shelf, node)
         progress.append(("appliances", loads, "turns"))
         feed()
+    from firmware.guard import Guard
+
     node.guard = Guard(feed, progress, heap_floor)
     events.event("start", **parts.start_facts(facts))
     return node

@@ -8,6 +8,7 @@ import sys
 
 # module, class ("-": functions of the module), names
 _SPENT = """
+boards.datagrams Datagrams __init__
 boards.micro Micro __init__ open
 boards.once - once
 boards.paced Paced __init__
@@ -32,12 +33,17 @@ boards.wifi WifiNetwork __init__
 c37118.writer - _fixed _single
 c37118.writer DataWriter __init__
 energy.registers Registers __init__ restore
+firmware.answers Answers __init__
+firmware.answers Measured __init__
+firmware.appliances Appliances __init__
+firmware.appliances _Load __init__
 firmware.broker Broker __init__
 firmware.brokers Brokers __init__
 firmware.dial Dial __init__
 firmware.energy Energy __init__ _restore _begin_anew
 firmware.events Events __init__
 firmware.follow FollowUp __init__
+firmware.gossip Gossip __init__ _adopt
 firmware.guard Guard __init__
 firmware.lamp Lamp __init__
 firmware.link Link __init__
@@ -52,8 +58,24 @@ firmware.radio Radio __init__
 firmware.session Session __init__ set_last_will _write_hello
 firmware.shelf Shelf __init__
 firmware.status Status __init__
+firmware.streams Streams __init__
 firmware.teller Teller __init__
 firmware.timekeeper Timekeeper __init__
+gossip.checks Checks __init__
+gossip.discovery Discovery __init__
+gossip.endpoint Endpoint __init__
+gossip.lms Verifier __init__
+gossip.needs Needs __init__
+gossip.peers Peers __init__
+gossip.query Queries __init__
+gossip.relay Relay __init__ adopt
+gossip.repair Repair __init__
+gossip.seal Seal __init__
+gossip.seen Seen __init__
+gossip.stack Stack __init__
+gossip.store Kept __init__
+gossip.store Store __init__
+gossip.trust Trust __init__ _load
 mqtt.inbound Inbound __init__
 mqtt.publish Publish __init__ room
 mqtt.timing Pace __init__
@@ -73,17 +95,21 @@ outbox.thinning Tally __init__
 outbox.thinning Thinning __init__
 phasor.estimator Estimator __init__ _design
 phasor.trigger Trigger __init__ _level
+tariff.book Book __init__ _restore
 umqtt.simple - MQTTException
 umqtt.simple MQTTClient __init__ _recv_len _send_str check_msg connect ping publish set_last_will subscribe wait_msg
 """
 
 
-def let_go():
-    """Of all that is loaded. AttributeError for a name that is not there: it was renamed."""
-    for line in _SPENT.strip().split("\n"):
-        module, owner, names = line.split(" ", 2)
+def let_go(word=""):
+    """Of all that is loaded, in modules with that word in their name. AttributeError for a name that is not there:
+    it was renamed."""
+    at, end = 1, _SPENT.find("\n", 1)
+    while end > 0:  # line by line: for a copy of it all there may be no room
+        module, owner, names = _SPENT[at:end].split(" ", 2)
+        at, end = end + 1, _SPENT.find("\n", end + 1)
         holder = sys.modules.get(module)
-        if holder:
+        if holder and word in module:
             if owner != "-":
                 holder = getattr(holder, owner)
             for name in names.split():

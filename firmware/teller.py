@@ -10,7 +10,7 @@ from firmware.session import CLOSED, OPEN
 from mqtt.publish import Publish
 from mqtt.window import FREE
 
-STATUS_MOST = const(1400)  # bytes of a message: one TCP segment
+_STATUS_MOST = const(1400)  # bytes of a message: one TCP segment
 _SOON_MS = const(1000)  # until the next try, twice as long each time, half of it at random, up to:
 _LATE_MS = const(64000)
 _NEXT_MS = const(50)  # until the next broker of several
@@ -29,7 +29,7 @@ class Teller:
         self.brokers = brokers
         self._tls = tls
         self._status, self._event, self._cmd = topic("STATUS"), topic("EVENT"), topic("CMD")
-        self._packet = Publish(self._status, STATUS_MOST)  # the longer one of both topics
+        self._packet = Publish(self._status, _STATUS_MOST)  # the longer one of both topics
         self._fields = fields
         self._notes = notes
         self._ask = ask
@@ -113,7 +113,7 @@ class Teller:
         self._said_ms = ticks_add(now, self._every_ms)
         fields = {"state": state}
         fields.update(self._fields())
-        self._send(self._status, fit(fields, STATUS_MOST), FREE, now, True)
+        self._send(self._status, fit(fields, _STATUS_MOST), FREE, now, True)
 
     def _tell(self, now):
         note = self._note = self._notes.first()

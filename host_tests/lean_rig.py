@@ -33,10 +33,12 @@ def compiled(mpy, folder):
 
 
 class Lean(Process):
-    """A node with the configuration at `path`; compiled(): where it imports from."""
+    """A node with the configuration at `path`; compiled(): where it imports from, and runs: in the root of the
+    repository the sources would come first, and it keeps the path of each module, no longer than on a board."""
 
-    def __init__(self, mpy, path, places, heap=HEAP):
-        super().__init__(mpy.command("-c", MAIN, path, heapsize=heap), mpy.environment(places))
+    def __init__(self, mpy, path, places, heap=HEAP, main=MAIN):
+        argv = mpy.command("-c", main, path, heapsize=heap)
+        super().__init__(argv, mpy.environment((".frozen", "lib", ".")), places[-1])
 
     def events(self):
         """What it told on its console, as objects."""

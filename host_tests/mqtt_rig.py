@@ -24,14 +24,14 @@ def wait_for(condition, what, most_s=15):
 
 
 class Process:
-    """A program that runs in the root of the repository; its lines in `lines` as they come."""
+    """A program that runs in the root of the repository, or `cwd`; its lines in `lines` as they come."""
 
-    def __init__(self, argv, environment):
+    def __init__(self, argv, environment, cwd=ROOT):
         self.lines = []
         self._process = subprocess.Popen(
             argv,
             env=environment,
-            cwd=ROOT,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -8,24 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip import aggregate
-from gossip.aggregate import (
-    COUNT,
-    HELD,
-    LAST,
-    MAX,
-    MEAN,
-    MIN,
-    MOST,
-    PERIODS,
-    SPAN,
-    SUM,
-    VERSIONS,
-    merge,
-    own,
-    put,
-    take,
-)
+from gossip import quantity
+from gossip.aggregate import merge, own, put, take
+from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, MOST, PERIODS, SPAN, SUM, VERSIONS
 from host_tests.property import examples
 
 FUNCTIONS = range(1, 11)
@@ -237,7 +222,7 @@ def test_names():
     text = (Path(__file__).parent.parent / "docs/gossip-queries.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| (\w+) \|", text, re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(FUNCTIONS)
-    assert [getattr(aggregate, name.upper()) for _, name in rows] == list(FUNCTIONS)
+    assert [getattr(quantity, name.upper()) for _, name in rows] == list(FUNCTIONS)
 
 
 def test_bytes():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip.aggregate import SUM
+from gossip.quantity import SUM
 
 RUNS = 8
 

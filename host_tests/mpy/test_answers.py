@@ -4,8 +4,7 @@ from array import array
 from math import cos, pi, sin
 
 from firmware.answers import Answers, Measured
-from gossip.aggregate import COUNT, HELD, LAST, MEAN, PERIODS, SPAN, VERSIONS
-from gossip.quantity import ANGLE, FREQUENCY, VOLTAGE
+from gossip.quantity import ANGLE, COUNT, FREQUENCY, HELD, LAST, MEAN, PERIODS, SPAN, VERSIONS, VOLTAGE
 from phasor.kernel import ABSENT
 
 CHANNELS = [{"kind": "I", "scale": 0.001}, {"kind": "V", "scale": 0.25}]

@@ -4,7 +4,7 @@ import gc
 
 from query_net import QueryNet
 
-from gossip.aggregate import PERIODS
+from gossip.quantity import PERIODS
 from gossip.wire import BUSY, IED, IS, METER, NEED, SSC
 
 TODAY = 20000

@@ -5,8 +5,8 @@ from struct import pack_into, unpack_from
 
 from query_net import TICK_MS, QueryNet
 
-from gossip import aggregate
-from gossip.aggregate import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, SUM, VERSIONS
+from gossip import quantity
+from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, SUM, VERSIONS
 from gossip.wire import (
     ACK,
     ASK,
@@ -557,4 +557,4 @@ for name, test in sorted(globals().items()):
         test()
         gc.collect()
 
-assert aggregate.MOST == 2**47 - 1
+assert quantity.MOST == 2**47 - 1

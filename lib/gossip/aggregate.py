@@ -11,17 +11,15 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-COUNT = const(1)
-SUM = const(2)
-MEAN = const(3)
-MIN = const(4)
-MAX = const(5)
-SPAN = const(6)
-PERIODS = const(7)
-LAST = const(8)
-VERSIONS = const(9)
-HELD = const(10)
-MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
+_COUNT = const(1)  # gossip.quantity
+_MIN = const(4)
+_MAX = const(5)
+_SPAN = const(6)
+_PERIODS = const(7)
+_LAST = const(8)
+_VERSIONS = const(9)
+_HELD = const(10)
+_MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
 _CIRCLE = const(36000)  # hundredths of a degree
 _HALF = const(18000)
 _FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I")
@@ -29,28 +27,28 @@ _LISTED_MOST = const(15)  # numbers of those that lack what HELD asks for
 _VERSIONS_MOST = const(6)
 
 
-def own(function, value, number, low=-MOST, high=MOST):
+def own(function, value, number, low=-_MOST, high=_MOST):
     """What node `number` contributes by itself, clipped to low..high; None, a fault: the function is not known or
     there is no value.
 
     value: an integer; of PERIODS three; of LAST (stamp, integer); of VERSIONS up to 8 bytes.
     """
-    if value is None or not COUNT <= function <= HELD:
+    if value is None or not _COUNT <= function <= _HELD:
         return None
-    if function == COUNT:
+    if function == _COUNT:
         return (1 if value else 0,)
-    if function == SPAN:
+    if function == _SPAN:
         return value % _CIRCLE, 0
-    if function == PERIODS:
+    if function == _PERIODS:
         return tuple([_clip(part, 0, high) for part in value])
-    if function == LAST:
+    if function == _LAST:
         return value[0], _clip(value[1], low, high), number
-    if function == VERSIONS:
+    if function == _VERSIONS:
         return 0, (((value + bytes(8))[:8], 1),)
-    if function == HELD:
+    if function == _HELD:
         return (0, ()) if value else (1, ((number,),))
     value = _clip(value, low, high)
-    return (value, number) if function in (MIN, MAX) else (value,)
+    return (value, number) if function in (_MIN, _MAX) else (value,)
 
 
 def _clip(value, low, high):
@@ -61,17 +59,17 @@ def merge(function, a, b):
     """The value of two disjoint sets of nodes."""
     if not a or not b:
         return a or b
-    if function == MIN:
+    if function == _MIN:
         return min(a, b)
-    if function == MAX:
+    if function == _MAX:
         return a if (a[0], -a[1]) > (b[0], -b[1]) else b
-    if function == LAST:
+    if function == _LAST:
         return max(a, b)
-    if function == SPAN:
+    if function == _SPAN:
         return _arc(a, b)
-    if function == VERSIONS:
+    if function == _VERSIONS:
         return _versions(a, b)
-    if function == HELD:
+    if function == _HELD:
         return a[0] + b[0], tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
     return tuple([x + y for x, y in zip(a, b)])
 
@@ -101,26 +99,26 @@ def put(function, value, buf, at):
     """Write a value; where it ends."""
     if not value:
         return at
-    if function >= VERSIONS:
+    if function >= _VERSIONS:
         pack_into(">H", buf, at, value[0])
         at += 2
-    for entry in value[1] if function >= VERSIONS else (value,):
+    for entry in value[1] if function >= _VERSIONS else (value,):
         pack_into(_FORMATS[function], buf, at, *entry)
         at += calcsize(_FORMATS[function])
     return at
 
 
-def take(function, buf, at, n, count, low=-MOST, high=MOST):
+def take(function, buf, at, n, count, low=-_MOST, high=_MOST):
     """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
     form = _FORMATS[function]
     step = calcsize(form)
-    if function >= VERSIONS:
+    if function >= _VERSIONS:
         if n < 2 or (n - 2) % step:
             return None
         first = unpack_from(">H", buf, at)[0]
         entries = tuple([unpack_from(form, buf, k) for k in range(at + 2, at + n, step)])
         n = len(entries)
-        if function == VERSIONS:
+        if function == _VERSIONS:
             good = n <= _VERSIONS_MOST and first + sum([entry[1] for entry in entries]) == count
         else:
             good = n == min(first, _LISTED_MOST) and first <= count
@@ -128,14 +126,14 @@ def take(function, buf, at, n, count, low=-MOST, high=MOST):
     if n != step:
         return None
     value = unpack_from(form, buf, at)
-    if function == COUNT:
+    if function == _COUNT:
         return value if value[0] <= count else None
-    if function == SPAN:
+    if function == _SPAN:
         return value if value[0] < _CIRCLE and (value[1] < _HALF or value == (0, _HALF)) else None
-    if function == LAST:
+    if function == _LAST:
         return value[0], _clip(value[1], low, high), value[2]
-    if function == PERIODS:
+    if function == _PERIODS:
         return tuple([_clip(part, 0, high * count) for part in value])
-    if function in (MIN, MAX):
+    if function in (_MIN, _MAX):
         return _clip(value[0], low, high), value[1]
     return (_clip(value[0], low * count, high * count),)

@@ -6,9 +6,10 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.datagram import diff
-from gossip.store import FREE, WAITS
 
 _HEAD = const(25)  # wire.py
+_FREE = const(0)  # store.py
+_WAITS = const(1)
 _OK = const(0)
 _CHECKING = const(1)
 _DUPLICATE = const(13)
@@ -50,7 +51,7 @@ class Checks:
         if reason:
             return reason
         for item in items:
-            same = item.state == WAITS and item.seq == m.seq and item.origin == m.origin and item.size == m.size
+            same = item.state == _WAITS and item.seq == m.seq and item.origin == m.origin and item.size == m.size
             same = same and item.lifetime_s == m.lifetime_s and item.flags & 7 == m.reach
             if same and item.buf[: m.size] == payload:
                 if m.ack:
@@ -59,16 +60,16 @@ class Checks:
         bad = self._bad.get(m.sender, _CLEAN)
         if bad[0] >= 0 and diff(bad[1], now) > 0:
             return _BUDGET
-        item = self._store.place(payload[0], _WAIT_MOST)
+        item = self._store.place(payload[0], m.size, _WAIT_MOST)
         if not item:
             for other in items:  # one that waits, of a neighbour that failed more often, goes
-                if other.state == WAITS and other is not self.verifying and self._failures(other) > bad[0]:
+                if other.state == _WAITS and other is not self.verifying and self._failures(other) > bad[0]:
                     item = other
-            if not item:
+            if not (item and item.room(m.size)):
                 return _BUSY
             self._end.settled(_BUSY)
         flags, r = m.buf[2] & 0x3F, m.r - 1
-        item.fill(WAITS, flags, r, m.f, m.origin, m.seq, m.lifetime_s, m.sender, payload, now)
+        item.fill(_WAITS, flags, r, m.f, m.origin, m.seq, m.lifetime_s, m.sender, payload, now)
         if m.ack:
             item.need = m.sender
         return _CHECKING
@@ -86,7 +87,7 @@ class Checks:
             self._credit_ms = min(_CREDIT_MS, self._credit_ms + passed_ms // _SHARE)
         least = 99
         for item in self._store.items:
-            if item.state == WAITS:
+            if item.state == _WAITS:
                 reason = self._seen.state(item.key, item.seq)
                 if reason and self._suspect(memoryview(item.buf)[: item.size], item.flags & 7, item):
                     reason = _OK
@@ -108,7 +109,7 @@ class Checks:
 
     def drop(self, item, reason):
         """Nothing comes of it."""
-        item.state = FREE
+        item.state = _FREE
         self.verifying = None
         self._end.settled(reason)
 

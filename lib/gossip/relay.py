@@ -10,9 +10,10 @@ except ImportError:  # CPython
 from gossip.checks import Checks
 from gossip.datagram import put_pairs
 from gossip.seen import Seen
-from gossip.store import HELD, Store, key_of
+from gossip.store import Store, key_of
 
 _HEAD = const(25)  # wire.py
+_HELD = const(2)  # store.py
 _F_MAX = const(8)
 _R_MAX = const(31)
 _NUMBER_MOST = const(0x3FFFFFFF)
@@ -118,10 +119,10 @@ class Relay:
 
     def _keep(self, payload, flags, r, f, origin, seq, lifetime_s, sender, now):
         """A message that is not in doubt gets its place in the store; None: it came before, or there is no room."""
-        item, key = self.store.place(payload[0]), key_of(payload[0], origin)
+        item, key = self.store.place(payload[0], len(payload)), key_of(payload[0], origin)
         if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
             return None
-        item.fill(HELD, flags, r, f, origin, seq, lifetime_s, sender, payload, now)
+        item.fill(_HELD, flags, r, f, origin, seq, lifetime_s, sender, payload, now)
         return item
 
     def _allowed(self, message, i, now, kind):
@@ -174,7 +175,7 @@ class Relay:
             return
         self.end.settled(_OK)
         wanted, item.need = item.need, 0
-        item.state = HELD
+        item.state = _HELD
         high = self.seen.mark(item.key, item.seq)
         if high > 0 and item.key <= _SIGNERS and self.repair:  # what is missing in between is asked for
             for missing in range(max(high + 1, item.seq - 3), item.seq):
@@ -268,7 +269,7 @@ class Relay:
     def _ack(self, message, i, now):
         origin, seq, part, what = unpack_from(">IIBB", message.buf, _HEAD)
         for item in self.store.items:
-            if item.state == HELD and item.seq == seq and item.origin == origin and not item.sender and item.tries:
+            if item.state == _HELD and item.seq == seq and item.origin == origin and not item.sender and item.tries:
                 if item.need and what <= _HAD and message.sender not in item.by:
                     item.by.append(message.sender)
                     item.need -= 1

@@ -6,9 +6,10 @@ except ImportError:  # CPython
     from plainviper import const
 
 from gossip.datagram import diff, pairs, put_pairs
-from gossip.store import HELD, WAITS
 
 _HEAD = const(25)  # wire.py
+_WAITS = const(1)  # store.py
+_HELD = const(2)
 _IHAVE = const(2)
 _IWANT = const(3)
 _DIGEST = const(4)
@@ -63,7 +64,7 @@ class Repair:
         if relay.seen.state(key, seq):
             return None
         for item in relay.store.items:
-            if item.state == WAITS and item.key == key and item.seq == seq:
+            if item.state == _WAITS and item.key == key and item.seq == seq:
                 return None
         for want in self._wants:
             if want[0] == key and want[1] == seq:
@@ -114,7 +115,7 @@ class Repair:
         if flags & _GIVE:
             highest = dict(found)
             for item in self._relay.store.items:
-                if item.state == HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
+                if item.state == _HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
                     self._relay.give(item, i, 0, now)
         if flags & _TAKE:
             self._told(found, i, 0, now)

@@ -7,10 +7,11 @@ except ImportError:  # CPython
 
 from gossip.datagram import diff
 
-_PAYLOAD_MOST = const(1199)  # wire.py
-_SIGNERS = const(15)
+_SIGNERS = const(15)  # wire.py
 _REVOKE = const(4)
-FREE, WAITS, HELD = range(3)  # WAITS: for its verification, nothing may come of it yet
+_FREE = const(0)  # states of a place: it
+_WAITS = const(1)  # waits for its verification, nothing may come of it yet,
+_HELD = const(2)  # is held
 _SIGNED = const(4)  # places for signed messages, and then for the others
 _ALL = const(6)
 _RIPE_MS = const(500)
@@ -31,8 +32,8 @@ class Kept:
     """
 
     def __init__(self):
-        self.buf = bytearray(_PAYLOAD_MOST)
-        self.state = FREE
+        self.buf = b""  # grows to what was the largest in this place
+        self.state = _FREE
         self.need = self.until = self.seq = 0
 
     def fill(self, state, flags, r, f, origin, seq, lifetime_s, sender, payload, now):
@@ -44,6 +45,16 @@ class Kept:
         self.need = self.tries = 0
         self.by = []
 
+    def room(self, size):
+        """Whether there is memory for a payload of that size; what was here is gone then."""
+        if len(self.buf) < size:
+            try:
+                self.buf = bytearray(size)
+                self.state = _FREE
+            except MemoryError:
+                return False
+        return True
+
     def left(self, now):
         """Seconds of life for the next one; 0: it is over. A signature covers the whole lifetime, which then stays
         as it is."""
@@ -54,11 +65,11 @@ class Kept:
 
     def ripe(self, now):
         """It is here for so long that it should be everywhere, and acknowledged."""
-        return self.state == HELD and self.lifetime_s * 1000 - diff(self.until, now) > _RIPE_MS
+        return self.state == _HELD and self.lifetime_s * 1000 - diff(self.until, now) > _RIPE_MS
 
 
 class Store:
-    """Six messages of any size, for ever the same memory."""
+    """Six messages of any size: never more memory than six of the largest take."""
 
     def __init__(self):
         self.items = [Kept() for _ in range(_ALL)]
@@ -67,33 +78,39 @@ class Store:
     def find(self, key, seq):
         """A message that may be given away, or None."""
         for item in self.items:
-            if item.state == HELD and item.key == key and item.seq == seq:
+            if item.state == _HELD and item.key == key and item.seq == seq:
                 return item
 
     def expire(self, now):
         for item in self.items:
-            if item.state == HELD and not item.left(now):
-                item.state = FREE
+            if item.state == _HELD and not item.left(now):
+                item.state = _FREE
 
-    def place(self, kind, waiting_most=9):
-        """Where to put a message of that type, or None. One goes for it: of the signed ones, of which only so
-        many wait, the oldest for which there is a newer of its type, else the oldest."""
+    def place(self, kind, size, waiting_most=9):
+        """Where to put a message of that type and size, or None. One goes for it: of the signed ones, of which only
+        so many wait, the oldest for which there is a newer of its type, else the oldest."""
         if kind > _REVOKE:
             self._turn ^= 1
-            return self.items[_SIGNED + self._turn]
+            best = self.items[_SIGNED + self._turn]
+        else:
+            best = self._signed(size, waiting_most)
+        return best if best and best.room(size) else None
+
+    def _signed(self, size, waiting_most):
         best, value, waiting = None, None, 0
         for item in self.items[:_SIGNED]:
-            if item.state == WAITS:
+            if item.state == _WAITS:
                 waiting += 1
             else:
-                new = (item.state and (1 if self._passed(item) else 2), item.seq)
+                small = item.state == _FREE and len(item.buf) < size
+                new = (item.state and (1 if self._passed(item) else 2), small, item.seq)
                 if not best or new < value:
                     best, value = item, new
         return best if waiting < waiting_most else None
 
     def _passed(self, item):
         for other in self.items[:_SIGNED]:
-            same = other.state == HELD and other.buf[0] == item.buf[0] and other.key == item.key
+            same = other.state == _HELD and other.buf[0] == item.buf[0] and other.key == item.key
             if same and other.seq > item.seq:
                 return True
         return False

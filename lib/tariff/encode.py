@@ -2,19 +2,14 @@
 
 from struct import pack_into
 
-from tariff.table import (
-    EXPONENT_MOST,
-    HEAD,
-    LEVEL_MOST,
-    MOST,
-    NO_LIMIT,
-    NUMBER_MOST,
-    PRICE_MOST,
-    QUARTER,
-    STEPS,
-    VERSION,
-    Table,
-)
+from tariff.table import MOST, NO_LIMIT, QUARTER, STEPS, Table
+
+VERSION = 1
+HEAD = 21  # bytes up to and with the first price
+PRICE_MOST = 0x3FFFFFFF  # either sign: a small integer on a 32-bit port
+EXPONENT_MOST = 4
+NUMBER_MOST = 0x3FFFFFFF
+LEVEL_MOST = 3
 
 
 def size(table):

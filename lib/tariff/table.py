@@ -8,15 +8,15 @@ try:
 except ImportError:  # CPython
     from plainviper import const
 
-VERSION = const(1)
-HEAD = const(21)  # bytes up to and with the first price
+_VERSION = const(1)  # these have names without _ in tariff.encode
+_HEAD = const(21)  # bytes up to and with the first price
 MOST = const(283)  # bytes of a table: with envelope and signature it fills one datagram
 QUARTER = const(900)  # s: slots begin at whole quarters of an hour
 STEPS = (900, 1800, 3600)  # s a slot
-PRICE_MOST = const(0x3FFFFFFF)  # either sign: a small integer on a 32-bit port
-EXPONENT_MOST = const(4)
-NUMBER_MOST = const(0x3FFFFFFF)
-LEVEL_MOST = const(3)
+_PRICE_MOST = const(0x3FFFFFFF)  # either sign: a small integer on a 32-bit port
+_EXPONENT_MOST = const(4)
+_NUMBER_MOST = const(0x3FFFFFFF)
+_LEVEL_MOST = const(3)
 NO_LIMIT = const(0xFFFFFFFF)  # W: takes an earlier limit away
 _EMERGENCY = const(1)  # flags
 _LIMIT = const(2)
@@ -25,7 +25,7 @@ _LIMIT = const(2)
 class Table:
     """Prices from `start` (SOC) on, one every `step_s` (of STEPS): an array "i", minor units of `currency` a MWh.
 
-    number: 1..NUMBER_MOST, of two tables of one priority the higher one is the newer. priority: 0..255, 0 is the
+    number: 1..2^30-1, of two tables of one priority the higher one is the newer. priority: 0..255, 0 is the
     most urgent, as in OpenADR 3. emergency: (level 0..3, from, until) or None; limit: (W, from, until) or None;
     level 0 and NO_LIMIT end what a less urgent or older table said. end: SOC where the last slot ends; a table
     without prices ends where it starts.
@@ -49,17 +49,17 @@ class Table:
 
 def decode(buf, off, n):
     """The Table in buf[off:off + n], or a str: what is wrong. Never raises."""
-    if n < HEAD or n > MOST or off < 0 or off + n > len(buf):
+    if n < _HEAD or n > MOST or off < 0 or off + n > len(buf):
         return "length"
     version, flags, priority, number, start, minutes, count, exponent, base = unpack_from(">BBBIxxxIBBBi", buf, off)
     currency = bytes(buf[off + 7 : off + 10])
-    if version != VERSION:
+    if version != _VERSION:
         return "version"
-    at = off + HEAD + 2 * max(count - 1, 0)
+    at = off + _HEAD + 2 * max(count - 1, 0)
     if flags > 3 or n != at - off + (9 if flags & _EMERGENCY else 0) + (12 if flags & _LIMIT else 0):
         return "length"
     step_s = 60 * minutes
-    if not 0 < number <= NUMBER_MOST or exponent > EXPONENT_MOST or not (count or flags):
+    if not 0 < number <= _NUMBER_MOST or exponent > _EXPONENT_MOST or not (count or flags):
         return "field"
     if step_s not in STEPS or start % QUARTER or start + count * step_s > 0xFFFFFFFF:
         return "time"
@@ -70,9 +70,9 @@ def decode(buf, off, n):
     prices = array("i", bytes(4 * count))
     for i in range(count):
         if i:
-            base += unpack_from(">h", buf, off + HEAD - 2 + 2 * i)[0]
+            base += unpack_from(">h", buf, off + _HEAD - 2 + 2 * i)[0]
         price = base * scale
-        if not -PRICE_MOST <= price <= PRICE_MOST:
+        if not -_PRICE_MOST <= price <= _PRICE_MOST:
             return "price"
         prices[i] = price
     emergency = limit = None
@@ -84,6 +84,6 @@ def decode(buf, off, n):
     for window in (emergency, limit):
         if window and window[1] >= window[2]:
             return "time"
-    if emergency and emergency[0] > LEVEL_MOST:
+    if emergency and emergency[0] > _LEVEL_MOST:
         return "field"
     return Table(number, start, step_s, prices, currency.decode(), priority, emergency, limit)

@@ -4,8 +4,20 @@ import datetime
 import time
 from typing import NamedTuple
 
-from gossip.aggregate import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, VERSIONS
-from gossip.quantity import ANGLE, FREQUENCY, VOLTAGE
+from gossip.quantity import (
+    ANGLE,
+    COUNT,
+    FREQUENCY,
+    HELD,
+    LAST,
+    MAX,
+    MEAN,
+    MIN,
+    PERIODS,
+    SPAN,
+    VERSIONS,
+    VOLTAGE,
+)
 from gossip.wire import IED, METER, SSC
 from gridmote.fault import Fault
 
