@@ -35,7 +35,7 @@ def holds(found, n):
 def test_32_nodes(nets, f):
     from gossip_proof import proof
 
-    holds(proof(32, f, 100, SEED), 32)
+    holds(proof(32, f, 100, SEED), 32)  # each signature is one of LMS, verified by each node
 
 
 def test_32_nodes_on_micropython(mpy):

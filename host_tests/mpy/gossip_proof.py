@@ -7,15 +7,40 @@ import json
 import sys
 
 from gossip_net import Net, percentile, signed
+from lms_signer import Key
+
+from gossip.trust import Trust
 
 PERIOD_MS = 2000
 LATE_MS = 2 * PERIOD_MS  # after the start its validity begins: who has it not knows that it is late
 EVERY = 20  # periods between messages
+REAL_MOST = 100  # nodes up to which signatures are computed; above they are counted
 REPAIRS = (1, 2, 3, 4, 5)  # kinds that a message causes
+
+
+class _Shelf(dict):
+    def put(self, name, data):
+        self[name] = bytes(data)
+
+
+class _Trust(Trust):
+    """count: verifications that began."""
+
+    count = 0
+
+    def begin(self, *message):
+        reason = super().begin(*message)
+        if not reason:
+            self.count += 1
+        return reason
 
 
 def proof(n, f, messages, seed, loss=250, crashed_percent=10, tick_ms=500, **options):
     """Node 0 starts them all, as the utility does. Figures by node that lives, and message."""
+    key = None
+    if n <= REAL_MOST:
+        key = Key(1, h=10, real=messages)
+        options["trust"] = lambda i: _Trust(key.public, b"", None, _Shelf(), lambda: 0)
     net = Net(n, seed=seed, loss=loss, tick_ms=tick_ms, defaults={"f": f, "r": 16}, **options)
     for i in range(1, 1 + n * crashed_percent // 100):
         net.nodes[i].crash()
@@ -23,7 +48,9 @@ def proof(n, f, messages, seed, loss=250, crashed_percent=10, tick_ms=500, **opt
     net.warm(0)
     times, missed = [], 0
     for seq in range(1, messages + 1):
-        id = net.start(0, signed(b"%d" % seq), origin=1, seq=seq, lifetime_s=3600)
+        body = b"%d" % seq
+        payload = key.message(seq - 1, seq, body=body, lifetime_s=3600) if key else signed(body)
+        id = net.start(0, payload, origin=1, seq=seq, lifetime_s=3600)
         net.run(LATE_MS)
         for node in live:
             if node.i not in net.times(id):
