@@ -3,7 +3,7 @@
 import asyncio
 import random
 from binascii import unhexlify
-from struct import pack, unpack_from
+from struct import pack, pack_into, unpack_from
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -232,8 +232,11 @@ class Gossip:
             if said and said != "held":
                 self._tell("tariff-refused", origin=origin, number=seq, why=said)
         place = seq & 1 if kind == _TARIFF else 2 if kind == _KEY else 3
+        data = bytearray(11 + len(payload))  # one copy of what is large
+        pack_into(">BHII", data, 0, reach, lifetime_s, origin, seq)
+        data[11:] = payload
         try:
-            self._shelf.put("signed%d" % place, pack(">BHII", reach, lifetime_s, origin, seq) + bytes(payload))
+            self._shelf.put("signed%d" % place, data)
         except OSError as e:
             self._log.warning("gossip: %s", e)  # the table is there; others will have to ask others
         return True

@@ -165,21 +165,10 @@ class Member:
 
     async def leave(self, drain_ms):
         """Tell what still waits, and say good-bye."""
-        teller = self.teller
-        end_ms = ticks_add(ticks_ms(), drain_ms)
-        told = not teller or not teller.up
-        while not told and teller.up and ticks_diff(end_ms, ticks_ms()) > 0:
-            now = ticks_ms()
-            teller.step(now)
-            if not self.events.waiting and teller.session.ready():
-                teller.report("stopped", now)
-                told = True
-            await asyncio.sleep_ms(10)
-        while teller and teller.up and teller.session.window.open_count and ticks_diff(end_ms, ticks_ms()) > 0:
-            teller.session.step(ticks_ms())
-            await asyncio.sleep_ms(10)
-        if teller:
-            teller.session.leave(ticks_ms())
+        if self.teller:
+            from firmware.parting import part
+
+            await part(self.teller, self.events, drain_ms)
 
     def save(self):
         self.events.tidy()

@@ -5,7 +5,7 @@ A load: firmware.appliances._Load; all times are SOC.
 
 from micropython import const
 
-from tariff import charge, limit, needs, run, supply, thermostat
+from tariff import charge, limit, needs, run
 from tariff.book import EMERGENCY, LIMIT
 from tariff.table import QUARTER
 
@@ -24,8 +24,12 @@ def plan(loads, i, now, state, book, wait_s, tell):
     if one.kind == "supply" or one.kind == "thermostat":
         prices = book.prices(now, now // QUARTER * QUARTER + _DAY)[1] if now else ()
         if one.kind == "supply":
+            from tariff import supply
+
             one.low, one.high = supply.thresholds(prices)
         else:
+            from tariff import thermostat
+
             one.aim = thermostat.set_point(
                 price, prices, keys["normal"], keys["saving"], keys["storing"], level
             )

