@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.mpy.lms_signer import Key
+
 MPY = Path(__file__).parent / "mpy"
 SEED = int(os.environ.get("GRIDMOTE_SEED", "1")) % 1_000_000
 
@@ -18,6 +20,13 @@ def nets(monkeypatch):
     yield
     for name in [name for name in sys.modules if name.startswith("gossip_")]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A key of h = 10 and a hundred messages that it signed: (public, payloads)."""
+    key = Key(1, h=10, real=100)
+    return key.public, [key.message(seq - 1, seq, body=b"%d" % seq, lifetime_s=3600) for seq in range(1, 101)]
 
 
 def holds(found, n):
@@ -32,14 +41,16 @@ def holds(found, n):
 
 
 @pytest.mark.parametrize("f", [3, 4])
-def test_32_nodes(nets, f):
+def test_32_nodes(nets, made, f):
     from gossip_proof import proof
 
-    holds(proof(32, f, 100, SEED), 32)  # each signature is one of LMS, verified by each node
+    holds(proof(32, f, 100, SEED, public=made[0], payloads=made[1]), 32)
 
 
-def test_32_nodes_on_micropython(mpy):
-    done = mpy(MPY / "gossip_proof.py", 32, 3, 100, SEED, heapsize="16M")
+def test_32_nodes_on_micropython(mpy, made, tmp_path):
+    path = tmp_path / "signed"
+    path.write_text("".join(f"{data.hex()}\n" for data in (made[0], *made[1])))
+    done = mpy(MPY / "gossip_proof.py", 32, 3, 100, SEED, path, heapsize="4M")
     assert done.returncode == 0, done.stderr
     holds(json.loads(done.stdout), 32)
 
