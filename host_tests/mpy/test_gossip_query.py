@@ -474,6 +474,23 @@ def test_four_at_once():
     assert query.contributors == 8
 
 
+def test_an_answer_that_waits_keeps_its_place():
+    """What is done makes room, the oldest first: not what has closed and waits for the jitter of its answer."""
+    net = QueryNet(4, links=STAR[:3], defaults={"f": 8, "r": 12})
+    for _ in range(4):
+        assert net.ask(1, COUNT).contributors == 4
+        net.run(2000)
+    for k in range(24):
+        found = []
+        for i in (1, 2):
+            node = net.nodes[i]
+            assert node.queries.start(node.clock(), COUNT, 0, found.append, timeout_ms=15000)
+            net.run(50 * k)
+        net.run(5000)
+        counts = [query.contributors for query in found]
+        assert counts == [4, 4], counts
+
+
 def test_again_and_again():
     from gossip.repeat import Repeat
 

@@ -161,9 +161,10 @@ class Queries:
         """Whether there is room for one more query of that origin; one that is done makes room."""
         goes, same = None, 0
         for key, query in self._all.items():
-            if query.state == _OPEN or query.reply:
+            first = query.state == _PASSED and query.part < 0  # its answer waits for its jitter
+            if query.state == _OPEN or query.reply or first:
                 same += key[0] == origin
-            else:
+            elif not goes:
                 goes = key
         if same >= _OF_ONE:
             return False

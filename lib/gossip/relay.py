@@ -204,7 +204,7 @@ class Relay:
         numbers = []
         for scope in (1, 2, 4):
             if item.flags & scope:
-                for i in self.peers.pick(scope, f, skip):
+                for i in self.peers.pick(scope, f, skip, 7 if query else 15):  # the utility only asks
                     self._post(item, kind, i, item.r, left)
                     numbers.append(self.peers.number_at(i))
         if query and self.on_sent:
