@@ -15,7 +15,7 @@ class Datagrams:
     """port: where it listens. group: an IPv4 multicast address to listen to as well, from `join()` on. OSError.
 
     `join()`: there is a network, perhaps anew; whether the port could, which is `joined`, too.
-    `receive(buf)`: length of a datagram that came, which is in buf then (cut if longer), from `address`; 0: none.
+    `receive(buf)`: length of a datagram that came, which is in buf then (cut if longer), from `address`; -1: none.
     `send(address, buf, n)`: False: it did not go out.
     """
 
@@ -60,12 +60,12 @@ class Datagrams:
             try:
                 datagram, place = self._socket.recvfrom(len(buf))
             except OSError:  # the news that an earlier one did not arrive
-                return 0
+                return -1
             self.address = six(place)
             n = len(datagram)
             buf[:n] = datagram
             return n
-        return 0
+        return -1
 
     def send(self, address, buf, n):
         place = self._places.get(address)
