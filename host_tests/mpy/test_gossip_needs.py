@@ -1,11 +1,13 @@
 """Announced needs (row 20 of the features) across four tiers: equal to brute force to the Wh."""
 
 import gc
+from struct import pack, pack_into
 
+from gossip_net import address_of
 from query_net import QueryNet
 
 from gossip.quantity import PERIODS
-from gossip.wire import BUSY, IED, IS, METER, NEED, SSC
+from gossip.wire import BUSY, HAN, HEAD, IED, IS, METER, NEED, OK, SSC, put_head
 
 TODAY = 20000
 HALF_HOUR_MS = 1800000
@@ -184,6 +186,31 @@ def test_bounds():
         change(net, i, TODAY, 1, 0xFFFFFFFF, 6, 0)
     net.run(20000)
     assert needs.sum(TODAY) == [2, 2, 80000, 12, 0]
+
+
+def test_invented_children():
+    """One who has the segment's key invents appliances, and they say something each: the real ones are heard as
+    before, and what was invented makes room."""
+    roles = [METER] + 3 * [IED]
+    net = QueryNet(4, links=[(0, 1), (0, 2)], roles=roles, jobs={1: {TODAY: (1, 10, 20, 30)}})
+    meter, end = net.nodes[0], net.nodes[0].stack.end
+    net.nodes[2].crash()
+    net.run(20000)
+    invented = bytearray(64)
+    taken = 0
+    for sender in range(1000, 1080):
+        for day in (TODAY, TODAY + 1):
+            put_head(invented, NEED, IED, HAN, 0, 0, sender, 1, sender, 1, end.boot, 0, 18)
+            pack_into(">HHHIII", invented, HEAD, 1, 1, day, 5, 5, 5)
+            n = net.seal.close(invented, HEAD + 18, pack(">I", meter.number))
+            taken += end.received(invented, n, address_of(3), meter.clock()) == OK
+        net.run(2000)
+    assert taken > 64 >= len(meter.needs._told), taken
+    net.jobs[2] = {TODAY: (1, 100, 200, 300)}
+    net.nodes[2].restart()
+    net.run(20000)
+    mine = [told for key, told in meter.needs._told.items() if key[0] in (net.nodes[1].number, net.nodes[2].number)]
+    assert sorted([told[4:] for told in mine if told[3]]) == [[10, 20, 30], [100, 200, 300]]
 
 
 for name, test in sorted(globals().items()):

@@ -90,7 +90,7 @@ class Needs:
         if day and day not in days:
             if len(days) == 2:
                 del told[number, days.pop(0)]
-            if len(told) >= self._most:
+            if not self._room(i):
                 return _BUSY
             told[number, day] = [0] * 7
             days.append(day)
@@ -104,6 +104,24 @@ class Needs:
                 self._dirty = True
         self._relay.acknowledge(i, message.origin, seq, _HAD if again else _TAKEN)
         return _DUPLICATE if again else _OK
+
+    def _room(self, i):
+        """Whether there is a place for what i tells: half of them are for those that this node has in its view, for
+        anybody with the segment's key can invent others. Who is not known any more makes room."""
+        told, peers = self._told, self._peers
+        for _ in range(2):
+            others = []
+            for key in told:
+                k = peers.index(key[0])
+                if k < 0 or not peers.in_view(k):
+                    others.append((k, key))
+            if len(told) < self._most and (peers.in_view(i) or len(others) < self._most // 2):
+                return True
+            for k, key in others:
+                if k < 0:
+                    del told[key]
+                    self._dirty = True
+        return False
 
     def _acked(self, message, i, now):
         if message.origin == self._end.number:
