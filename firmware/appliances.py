@@ -52,6 +52,7 @@ class Appliances:
     board's. tell(what, **fields): of events. number: of the node, spread_s: as limit.restore has them.
 
     `step(now_ms)`, or `run()`: each second. `replan()`: the book has changed. `ask(command)`: firmware.demand.
+    `stop()`: all is off, for the end; what was asked for goes on at the next start.
     announce(jobs, day, [Wh, Wh, Wh]), if set, is told what is needed today and tomorrow (UTC) when that changes.
     on_change: functions of (name, W, why, price), told of a switching after the relay; hook_errors: so many raised.
     """
@@ -88,15 +89,15 @@ class Appliances:
         for one in self._loads:
             one.stale = True
 
-    def ask(self, command):
+    def ask(self, command, to_all=False):
         """A command as firmware.demand has it, JSON or a dict; whether it is taken, else an event says why not."""
         from firmware.demand import demand
 
         try:
-            if demand(command, self._loads, self._clock, self._up_s):
+            if demand(command, self._loads, self._clock, self._up_s, to_all):
                 self._changed()
             return True
-        except ValueError as e:
+        except Exception as e:  # what is no JSON may be anything to MicroPython
             self.refused += 1
             self._tell("appliance", error=str(e))
             return False
@@ -257,6 +258,12 @@ class Appliances:
                 hook(one.name, w, why, price)
             except Exception:  # a display must not stop a relay
                 self.hook_errors += 1
+
+    def stop(self):
+        for one in self._loads:
+            if one.w:
+                one.w, draws = 0, one.w > 0
+                self._relay(one.keys["charger" if draws and one.kind == "supply" else "relay"], False)
 
     def _save(self):
         """What was asked and what has begun; what cannot be kept is tried again each quarter of an hour."""

@@ -14,16 +14,19 @@ _KEYS = {  # (kinds, least, most)
 }
 
 
-def demand(command, loads, clock, up_s):
+def demand(command, loads, clock, up_s, to_all):
     """Take {"appliance": name, ...}, JSON or a dict; whether it changes plans. ValueError: what is wrong.
 
     A run: finish_by (SOC, within four days; none: as soon as possible), duration_s (0: not any more), energy_wh;
     none of it once it has begun. A charge: finish_by, energy_wh (0: not any more). A thermostat: temperature. A
-    battery: stored_wh. What is not said is as configured. up_s: seconds since the start.
+    battery: stored_wh. What is not said is as configured. up_s: seconds since the start. to_all: only
+    whose appliance it is takes it, others pass.
     """
     asked = command if isinstance(command, dict) else json.loads(command)
     name = asked.get("appliance") if isinstance(asked, dict) else None
     found = [one for one in loads if one.name == name]
+    if not found and to_all:
+        return False
     if not found:
         raise ValueError("appliance: one of " + ", ".join([one.name for one in loads]))
     one = found[0]
@@ -32,7 +35,7 @@ def demand(command, loads, clock, up_s):
             continue
         kinds, least, most = _KEYS.get(key, ((), 0, 0))
         if one.kind not in kinds:
-            raise ValueError("%s: not a key of a %s" % (key[:16], one.kind))
+            raise ValueError("%s: not a key of a %s" % (str(key)[:16], one.kind))
         if type(value) is not int or not least <= value <= most:
             raise ValueError("%s: must be a whole number from %d to %d" % (key, least, most))
     if one.kind == "thermostat" or one.kind == "supply":

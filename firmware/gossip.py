@@ -38,9 +38,9 @@ class Gossip:
     """config: the checked configuration. network: the board's. shelf: Shelf. boot: number of this boot. clock: the
     board's. log: Log. tell(name, **fields): makes an EVENT of it.
 
-    answers: Answers, to be set. on_tariff(): a table was taken. on_command(origin, body): of a COMMAND or an ORDER,
-    bytes. hooks: functions (type, origin, body) that get every message for this node, a display or a forward to
-    another device; what they raise is counted in `faults`.
+    answers: Answers, to be set. on_tariff(): a table was taken. on_command(origin, body, to_all): of a COMMAND
+    (to_all) or an ORDER, bytes. hooks: functions (type, origin, body) that get every message for this node, a
+    display or a forward to another device; what they raise is counted in `faults`.
     """
 
     def __init__(self, config, network, shelf, boot, clock, log, tell):
@@ -90,7 +90,7 @@ class Gossip:
         relay.authorised = tuple(range(1, 16)) + tuple(settings["notifiers"])
         relay.on_deliver = self._delivered
         self._needed = {}  # by day since 1970: (jobs, Wh, Wh, Wh) of this node itself
-        self.needs = Needs(relay, self._needed.get, random.randrange)
+        self.needs = Needs(relay, self._needed.get, random.randrange, most_wh=8 * settings["rated_w"])
         self.answers = self.on_tariff = self.on_command = None
         self.hooks = []
         self.repeats = []  # gossip.repeat.Repeat
@@ -111,7 +111,7 @@ class Gossip:
         while True:
             for _ in range(_DATAGRAMS):
                 n = datagrams.receive(buf)
-                if not n:
+                if n < 0:
                     break
                 if n > 2 and buf[2] & _TCP:  # of a connection; that it is not
                     stack.end.counters[_FIELD] += 1
@@ -155,8 +155,6 @@ class Gossip:
 
     def _look(self):
         """Where time has gone beyond the tables that are held, a newer one is missing."""
-        if self.book.dirty:
-            self.book.save()
         if not self._datagrams.joined:
             self.join()
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
@@ -169,7 +167,7 @@ class Gossip:
         try:
             inquire(self, command, ticks_ms() & _TICKS)
             return True
-        except ValueError as e:
+        except Exception as e:  # what is no JSON may be anything to MicroPython
             self._tell("query", error=str(e))
             return False
         finally:
@@ -227,7 +225,7 @@ class Gossip:
         kind, _, since, until, size = unpack_from(">BBIIH", payload, 0)
         if kind == _TARIFF:
             said = self.book.add(payload, 12, size, since, until, self._soc() or self.trust.floor or None)
-            if self.book.dirty:
+            if said == "storage":
                 return False
             if said and said != "held":
                 self._tell("tariff-refused", origin=origin, number=seq, why=said)
@@ -270,7 +268,7 @@ class Gossip:
         elif kind in (_COMMAND, _ORDER):
             self._tell("command", origin=item.origin, seq=item.seq)
             if self.on_command:
-                self.on_command(item.origin, body)
+                self.on_command(item.origin, body, kind == _COMMAND)
         for hook in self.hooks:
             try:
                 hook(kind, item.origin, body)
@@ -302,7 +300,7 @@ class Gossip:
 def _plain(value):
     """As JSON can have it."""
     if isinstance(value, bytes):
-        return value.rstrip(b"\0").decode()
+        return "".join([chr(c) if 32 <= c < 127 else "?" for c in value.rstrip(b"\0")])
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 

@@ -2,7 +2,10 @@
 
 import json
 
+from micropython import const
+
 _REPEATS_MOST = 2
+_HELD = const(10)  # gossip.quantity, the last function
 _BOUNDS = {"targets": (0, 15), "least": (0, 65535), "timeout_ms": (1000, 120000), "every_s": (0, 86400)}
 
 
@@ -13,12 +16,14 @@ def inquire(gossip, command, now):
     that are enough, 0: all. timeout_ms. every_s: again so often, 0: once. "query": null ends what is asked again.
     """
     asked = json.loads(command)
-    query = asked.pop("query")
+    query = asked.pop("query", 0)
     if query is None:
         del gossip.repeats[:]
         return
     if not (isinstance(query, list) and len(query) == 2 and all(type(n) is int and 0 <= n < 65536 for n in query)):
         raise ValueError("query: must be [function, arg]")
+    if not 1 <= query[0] <= _HELD:
+        raise ValueError("query: function must be from 1 to %d" % _HELD)
     how = {}
     for key, value in asked.items():
         least, most = _BOUNDS.get(key, (0, -1))

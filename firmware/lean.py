@@ -2,6 +2,7 @@
 
 import random
 import sys
+from binascii import crc32
 
 from micropython import const
 
@@ -91,7 +92,7 @@ def _appliances(config, board, shelf, node):
         from tariff.book import Book
 
         book = Book(shelf, settings["default_price"], settings["currency"])
-    number = config["gossip"]["number"] if gossip else 0
+    number = config["gossip"]["number"] if gossip else crc32(config["id"].encode()) & 0x3FFFFFFF
     tell, clock = node.events.event, board.clock
     made = Appliances(config["appliances"], book, shelf, board.relay, tell, clock, number, settings["spread_s"])
     if gossip:

@@ -60,6 +60,7 @@ class Link:
         self._again_ms = again_ms
         self._log = log
         self.on_connected = None  # called at each connection, before anything is sent
+        self.inquire = None  # takes what CMD asks the segment, a payload
         self._due_ms = self._failed_ms = ticks_ms()
         self._greeting = 0  # what is still to be said at the begin of a connection: 2 CFG-2, 1 STATUS
         self.down = True
@@ -248,9 +249,11 @@ class Link:
         self.session.send(self._status.packet, payload, 0, len(payload), FREE, now, True)
 
     def command(self, topic, payload):
-        """A message on CMD. `status` asks for STATUS at once; anything else is counted."""
+        """A message on CMD. `status` asks for STATUS at once, {"query"... the segment; anything else is counted."""
         if payload == b"status":
             self._asked = True
+        elif self.inquire and payload.startswith(b'{"query"') and not self.session._inbound.flags & 1:
+            self.inquire(payload)  # retained, it would be asked at each connection
         else:
             self.unknown_commands += 1
 

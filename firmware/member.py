@@ -151,26 +151,30 @@ class Member:
         fields.update(self._facts)
         return fields
 
-    def ask(self, payload):
+    def ask(self, payload, to_all=False):
         """A command, of CMD or of the utility."""
         if payload == b"restart":
             self.again = True
         elif self.gossip and payload.startswith(b'{"query"'):
             self.gossip.inquire(payload)
         elif self.appliances:
-            self.appliances.ask(payload)
+            self.appliances.ask(payload, to_all)
 
-    def ordered(self, origin, body):
-        self.ask(body)
+    def ordered(self, origin, body, to_all):
+        self.ask(body, to_all)
 
     async def leave(self, drain_ms):
-        """Tell what still waits, and say good-bye."""
+        """All is off; tell what still waits, and say good-bye."""
+        if self.appliances:
+            self.appliances.stop()
         if self.teller:
             from firmware.parting import part
 
             await part(self.teller, self.events, drain_ms)
 
     def save(self):
+        if self.appliances:
+            self.appliances.stop()
         self.events.tidy()
 
     def rest(self):

@@ -57,7 +57,8 @@ def _daily(one, keys, now):
     """The job of each day, in its time; as this is looked at each quarter of an hour."""
     start_s, by = 60 * keys["from"], keys.get("by", -1)
     due = now - (now - start_s) % _DAY + ((60 * by - start_s) % _DAY or _DAY)
-    if by >= 0 and now < due and one.done < due:
+    # `done` beyond tomorrow is of a clock that was wrong
+    if by >= 0 and now < due and not due <= one.done <= due + 2 * _DAY:
         one.done = one.finish_by = due
         job(one)
 

@@ -71,6 +71,7 @@ def build(config, board, log, feed, facts, heap_floor):
     gossip = status.gossip = _gossip(config, board, boots, meter, writer.values, events, log, facts)
     if gossip:
         progress.append(("gossip", gossip, "turns"))
+        link.inquire = gossip.inquire
         if status.radio:
             status.radio.on_up.append(gossip.join)
     guard = status.guard = Guard(feed, progress, heap_floor)

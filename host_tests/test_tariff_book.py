@@ -113,8 +113,9 @@ def test_what_is_not_taken():
     assert add(book, table, DAY, DAY) == "expired"
     assert add(book, Table(5, DAY, HOUR, [1], "GBP")) == "currency"
     assert book.add(b"\0" * 30, 0, 30, 0, 1 << 31) == "version" and book.add(b"", 0, 0, 0, 1) == "length"
-    assert book.current() == (None, None, 0, None) and not book.dirty
-    assert add(book, table) == "" and add(book, hourly(5, DAY, [5])) == "held"
+    assert book.current() == (None, None, 0, None)
+    assert add(book, table) == "" and add(book, hourly(5, DAY, [100] * 24)) == "held"
+    assert add(book, hourly(5, DAY, [5])) == "number" == add(book, table, DAY) and book.current(DAY)[1] == 100
     for number in (6, 7, 8):
         assert add(book, hourly(number, DAY + number * 24 * HOUR, [1] * 24)) == ""
     assert add(book, hourly(4, DAY + 24 * HOUR, [1] * 24, 128)) == "full"
@@ -223,12 +224,13 @@ def test_a_shelf_that_fails(puts):
     shelf = Shelf(puts)
     book = Book(shelf)
     for i in range(6):
-        add(book, hourly(i + 1, DAY, [i] * 24), DAY, DAY + 24 * HOUR, DAY)
-        assert book.current(DAY)[1] == i and book.dirty == (i >= puts)
-    before = Book(shelf).current(DAY)
-    assert before[1] == (puts - 1 if puts else None)  # power lost here: the newest of those that were put
-    book.save()
-    assert book.dirty == (puts < 6)
+        said = add(book, hourly(i + 1, DAY, [i] * 24), DAY, DAY + 24 * HOUR, DAY)
+        assert said == ("" if i < puts else "storage")
+        kept = min(i, puts - 1) if puts else None
+        # nothing is acted on that a power cut would take back
+        assert book.current(DAY)[1] == Book(shelf).current(DAY)[1] == kept
+        assert book.numbers() == Book(shelf).numbers()
     shelf.puts = None
-    book.save()
-    assert not book.dirty and Book(shelf).current(DAY)[1] == 5
+    again = add(book, hourly(6, DAY, [5] * 24), DAY, DAY + 24 * HOUR, DAY)
+    assert again == ("" if puts < 6 else "held")
+    assert book.current(DAY)[1] == Book(shelf).current(DAY)[1] == 5

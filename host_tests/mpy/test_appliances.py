@@ -434,6 +434,70 @@ def commands():
     assert house.ask(appliance="battery", stored_wh=999999) and house.made._loads[-1].stored == 36000000
 
 
+def lax_json():
+    """MicroPython's takes what is none, keys that are no strings among it: told, and nothing else."""
+    house = House([WASHER], two_days(), at(8))
+    wrong = [b'{"appliance": "washer", %s: 2}' % key for key in (b"1", b"null", b"[1]", b"1e999", b"{}")]
+    wrong += [b'{"appliance"}', b'{"appliance":}', b"{[]: 1}", b"{{}: 1}"]
+    for i, command in enumerate(wrong):
+        assert house.made.ask(command) is False and len(house.errors) == i + 1, command
+    assert "firmware.demand" not in sys.modules
+
+
+def to_all():
+    """A command to the whole segment is for those who have that appliance: others say nothing of it."""
+    house = House([WASHER], two_days(), at(8))
+    for command in ({"appliance": "car", "energy_wh": 5}, {"appliance": None}, {}, [], 7):
+        house.made.ask(json.dumps(command).encode(), True)
+    assert not house.errors and not house.made.refused and not house.made._loads[0].left_s
+    assert not house.made.ask(b'{"appliance": "washer", "energy_wh": -1}', True) and len(house.errors) == 1
+    assert house.made.ask(b'{"appliance": "washer"}', True) and house.made._loads[0].left_s == 7200
+
+
+def wrong_clock():
+    """It was ahead by a month for an hour: the jobs of each day go on all the same."""
+    house = House([dict(DISHES, by=1200)], two_days(), at(5))
+
+    def runs(days):
+        before = len(house.switched)
+        house.go(house.now + days * 86400, 60)
+        return len([one for one in house.switched[before:] if one[2] > 0])
+
+    assert runs(2) == 3  # 12:00, 26:15, 48:00
+    house.now += 30 * 86400
+    house.go(house.now + 3600, 60)
+    house.now -= 30 * 86400 + 3600
+    n = runs(10)
+    assert n >= 9, n
+    house.now -= 600  # as time is corrected: what is done is not begun again
+    n = runs(1)
+    assert n == 1, n
+
+
+def stopped():
+    """All is off at the end, whatever the relay; at the next start what had begun goes on."""
+    house = House([WASHER, CAR, BATTERY, SOLAR], two_days(), at(12))
+    house.ask(appliance="washer", finish_by=at(14))
+    house.ask(appliance="car", finish_by=at(14))
+    house.go(at(12, 10))
+    assert house.relays[0] and house.relays[2] and house.relays[5] and house.relays[6]
+    told, kept = len(house.switched), dict(house.shelf.files)
+    house.made.stop()
+    assert not any(house.relays.values()) and len(house.relays) == 4, house.relays
+    house.made.stop()  # on change only
+    assert len(house.switched) == told and house.shelf.files == kept
+    house.start()
+    house.go(at(12, 11))
+    assert house.relays[0] and house.seen("washer")[-1][2] == "begun"
+    # a battery that gives
+    house = House([BATTERY], two_days(), at(17))
+    house.ask(appliance="battery", stored_wh=9000)
+    house.go(at(17, 1))
+    assert house.relays == {4: True}
+    house.made.stop()
+    assert house.relays == {4: False}
+
+
 def task():
     import asyncio
 
@@ -450,7 +514,8 @@ def task():
 
 
 for test in (
-    golden_day, announced, expiry, emergency, reboot, shelf_fails, without_time, hooks, commands, task
+    golden_day, announced, expiry, emergency, reboot, shelf_fails, without_time, hooks, commands, lax_json, to_all,
+    wrong_clock, stopped, task
 ):  # fmt: skip
     test()
     gc.collect()

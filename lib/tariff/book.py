@@ -18,14 +18,13 @@ EMERGENCY, LIMIT, PRICE = range(3)  # what a table may say
 
 
 class _Held:
-    """A table that is held: valid from `since` until before `until`, in file `place`; `blob` until it is there."""
+    """A table that is held: valid from `since` until before `until`, in file `place`."""
 
-    def __init__(self, table, since, until, place, blob):
+    def __init__(self, table, since, until, place):
         self.table = table
         self.since = since
         self.until = until
         self.place = place
-        self.blob = blob
 
     def span(self, what):
         """(from, until) where it says `what`; until is not later than from if nowhere."""
@@ -49,7 +48,7 @@ class Book:
 
     shelf: get(name) -> bytes or None, put(name, data) whole or not at all, raises OSError. currency: the only one
     that is taken; "": any, and amounts in several are not told apart. damaged: tables on the shelf that were
-    dropped for damage (or their currency). dirty: a table is not on the shelf yet; `save` tries again.
+    dropped for damage (or their currency).
     """
 
     def __init__(self, shelf, default=None, currency=""):
@@ -57,7 +56,6 @@ class Book:
         self.default = default
         self._currency = currency
         self.damaged = 0
-        self.dirty = False
         self._held = []  # in the order of _rank
         for place in range(_TABLES):
             blob = shelf.get("tariff%d" % place)
@@ -72,7 +70,7 @@ class Book:
         if isinstance(table, str) or self.holds(table.number) or self._foreign(table):
             return False
         since, until = unpack_from(">II", blob, 0)
-        self._keep(_Held(table, since, until, place, None))
+        self._keep(_Held(table, since, until, place))
         return True
 
     def _foreign(self, table):
@@ -86,30 +84,39 @@ class Book:
         """Take the table in buf[off:off + n], valid from since until before `until`. now: SOC; if that is not
         known a time that has passed for sure, or None.
 
-        "": taken, and on the shelf unless `dirty`. "held": there is one of that number already. Else why not: what
-        `decode` says, "expired", "currency", "full" (of four that are needed, it would be the last in order).
+        "": taken, and on the shelf. "held": it was already. Else why not: what `decode` says, "expired",
+        "currency", "number" (of another that is held), "full" (of four that are needed, it would be the last in
+        order), "storage" (the shelf did not take it: nothing has changed).
         """
         table = decode(buf, off, n)
         if isinstance(table, str):
             return table
         if since >= until or now is not None and until <= now:
             return "expired"
-        if self.holds(table.number):
-            return "held"
+        blob = pack(">II", since, until) + bytes(buf[off : off + n])
+        blob += pack(">I", crc32(blob))
+        for held in self._held:
+            if held.table.number == table.number:
+                kept = self._shelf.get("tariff%d" % held.place)
+                return "number" if kept and kept != blob else "held"
         if self._foreign(table):
             return "currency"
-        blob = pack(">II", since, until) + bytes(buf[off : off + n])
-        new = _Held(table, since, until, 0, blob + pack(">I", crc32(blob)))
+        new = _Held(table, since, until, 0)
+        out = None
         if len(self._held) == _TABLES:
             out = self._worst(new, now or 0)
             if out is new:
                 return "full"
-            self._held.remove(out)
-        taken = [held.place for held in self._held]
+        taken = [held.place for held in self._held if held is not out]
         while new.place in taken:
             new.place += 1
+        try:
+            self._shelf.put("tariff%d" % new.place, blob)
+        except OSError:
+            return "storage"
+        if out:
+            self._held.remove(out)
         self._keep(new)
-        self.save()
         return ""
 
     def _worst(self, new, now):
@@ -129,17 +136,6 @@ class Book:
             if span[0] <= since and until <= span[1]:
                 return False
         return since < until
-
-    def save(self):
-        """Put on the shelf what is not there yet; `dirty` tells whether something is still not."""
-        self.dirty = False
-        for held in self._held:
-            if held.blob:
-                try:
-                    self._shelf.put("tariff%d" % held.place, held.blob)
-                    held.blob = None
-                except OSError:
-                    self.dirty = True
 
     def numbers(self):
         """Of the tables that are held."""
