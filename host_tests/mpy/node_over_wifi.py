@@ -13,7 +13,7 @@ from boards.unix import board as unix
 from boards.wallclock import Clock
 from boards.wifi import WifiNetwork
 from firmware import main
-from firmware.node import work
+from firmware.work import work
 
 BEGAN = ticks_ms()
 

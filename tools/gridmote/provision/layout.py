@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gridmote.fault import Fault
-from settings.schema import SCHEMA, ConfigError, merge
+from settings.schema import ConfigError, keys_of, merge
 
 DEVICE_FOLDER = "/node"
 CONFIG, SECRETS = "config.json", "secrets.json"
@@ -122,8 +122,9 @@ def _node_set(place, names, found):
     for section in _USED:
         if not isinstance(merged.get(section, {}), dict):
             raise Fault(f"{place.path(names[0])}: {section}: an object is needed")
+    rules = keys_of("GOSSIP")
     for key, value in merged.get("gossip", {}).items():
-        wrong = key in SCHEMA["gossip"][0] and SCHEMA["gossip"][0][key][0](value)
+        wrong = key in rules and rules[key][0](value)
         if wrong:
             raise Fault(f"{place.path(names[1])}: gossip.{key}: must be {wrong}, not as given")
     return NodeSet(*parts, {name: data for name in named_keys(parts[0]) if (data := place.read(name)) is not None})
