@@ -41,7 +41,13 @@ def _build(config, board, log, feed, facts, heap_floor):
     feed()
     node = Member(board, config["role"], boot, facts, events, Lamp(board.led), radio, asker, log)
     progress = [("node", node, "turns")]
-    gossip = node.gossip = parts.gossip(config, board, shelf, boot, log, events.event, facts)
+    gossip = None
+    if config["gossip"]:
+        from firmware.joining import join
+
+        gossip = node.gossip = join(config, board, shelf, boot, log, events.event, facts)
+        del join
+        forget("firmware.joining")
     if gossip:
         from firmware.spent import let_go
 

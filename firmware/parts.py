@@ -61,20 +61,6 @@ def asker(config, board, log):
     return Asker(board.clock, board.network, config["ntp"]["servers"], config["ntp"]["every_s"], log)
 
 
-def gossip(config, board, shelf, boot, log, tell, facts, measured=None):
-    """The Gossip, None where the segment has no key. measured: see Answers."""
-    settings = config["gossip"]
-    if not settings or not settings["segment_key"]:
-        return None
-    from firmware.answers import Answers
-    from firmware.gossip import Gossip
-
-    made = Gossip(config, board.network, shelf, boot, board.clock, log, tell)
-    made.answers = Answers(made, board.clock, facts.get("app", ""), settings, measured)
-    made.stack.queries.bounds = made.answers.bounds
-    return made
-
-
 def start_facts(facts):
     """What EVENT "start" tells of them."""
     return {key: facts[key] for key in ("reset", "during", "stage", "config", "app", "why") if facts.get(key)}

@@ -68,7 +68,15 @@ def build(config, board, log, feed, facts, heap_floor):
         status.radio.on_up.append(link.hurry)
     status.asker = parts.asker(config, board, log)
     progress = [("measuring", meter, "frames"), ("link", link, "turns")]
-    gossip = status.gossip = _gossip(config, board, boots, meter, writer.values, events, log, facts)
+    gossip = config["gossip"]
+    if gossip and gossip["measuring"]:
+        from firmware.joining import measuring
+
+        gossip = measuring(config, board, boots.boot, meter, writer.values, events.event, log, facts)
+        forget("firmware.joining")
+    else:
+        gossip = None
+    status.gossip = gossip
     if gossip:
         progress.append(("gossip", gossip, "turns"))
         link.inquire = gossip.inquire
@@ -90,19 +98,6 @@ def build(config, board, log, feed, facts, heap_floor):
         board.free_bytes,
         gossip,
     )
-
-
-def _gossip(config, board, boots, meter, values, events, log, facts):
-    """The Gossip, None where the segment has no key or this node has no gossip."""
-    settings, measurement = config["gossip"], config["measurement"]
-    if not settings or not settings["measuring"]:
-        return None
-    from firmware.answers import Measured
-    from firmware.shelf import Shelf
-
-    rectangular = measurement["format"].endswith("rectangular")
-    measured = Measured(meter, board.source.channels, values, measurement["f0_hz"], rectangular)
-    return parts.gossip(config, board, Shelf(board.storage), boots.boot, log, events.event, facts, measured)
 
 
 def _estimator(measurement, source, values, rectangular):
