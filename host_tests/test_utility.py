@@ -169,6 +169,30 @@ def test_a_number_is_used_up(tmp_path):
         assert seat == (3, 1)
 
 
+def test_a_number_keeps_its_port(tmp_path):
+    """Nodes doubt who comes with a number that they know from another address."""
+    keys = fleet_at(tmp_path / "keys", ()).folder.parent
+
+    def port():
+        return int((keys / "utility/2.port").read_text())
+
+    with Controller() as there:
+        for _ in range(2):
+            with End(keys, SEGMENT, [there.at]) as end:
+                end.join(10)
+                mine = port()
+                assert end._socket.getsockname()[1] == mine
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("0.0.0.0", mine))  # taken: another one, which is believed after two probes in vain
+            with End(keys, SEGMENT, [there.at]) as end:
+                assert port() != mine and not end.run(end.controllers, 0.1)
+                assert "of another computer" in end.trouble()
+                end.join(1)
+        (keys / "utility/2.port").write_text("no port")
+        with End(keys, SEGMENT, [there.at]):
+            assert port()
+
+
 # -- controllers -----------------------------------------------------------------------------------------------
 
 

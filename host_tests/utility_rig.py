@@ -21,7 +21,7 @@ SMALL, LARGE = Port("micropython32"), Port("micropython")  # who measures runs o
 WASHER = {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90}
 ROLES = {"ssc0": "ssc", "meter0": "meter", "meter1": "meter", "ied0": "ied"}
 MEASURED = {"pmu0": (231.25, 0.0), "pmu1": (228.5, -7.5)}  # V, degrees of the synthetic grid that they measure
-HZ = 50.2
+HZ = 50.1
 
 
 def command(*arguments, cwd=None, columns=200, timeout_s=60):
@@ -30,10 +30,11 @@ def command(*arguments, cwd=None, columns=200, timeout_s=60):
                           capture_output=True, timeout=timeout_s)
 
 
-def fleet_at(folder, nodes, height=5):
+def fleet_at(folder, nodes, signer=None):
     """A folder of keys as gridmote provision and gridmote tariff keys leave it; returns its Signer."""
-    signer = Signer(folder)
-    signer.create(height)
+    if not signer:
+        signer = Signer(folder)
+        signer.create(5)
     files = {f"segments/{NAME}.key": KEY, f"segments/{NAME}.numbers": "".join(
         f"{number_of(one)} {one}\n" for one in nodes), **{f"nodes/{one}.key": NODE_KEY for one in nodes}}
     for name, text in files.items():
@@ -53,9 +54,12 @@ class Town:
         self.folder, self.nodes, self.measured = folder, dict(nodes), dict(measured)
         self.names = [*self.nodes, *self.measured]
         self.keys = folder / "fleet-keys"
-        self.signer = fleet_at(self.keys, self.names)
+        self.signer = fleet_at(self.keys, self.names, self.made())
         self.ports = dict(zip(self.names, free_ports(len(self.names)), strict=True))
         self.running = {}
+
+    def made(self):
+        """The Signer of the fleet, None: it is yet to be made."""
 
     def __enter__(self):
         for one in self.names:

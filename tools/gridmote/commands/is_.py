@@ -44,7 +44,7 @@ def inject_file(
 
     [bold]gridmote is inject day.signed --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --receipt 60[/]
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     lacking = False
     try:
         found = messages.read(path)
@@ -97,8 +97,13 @@ def order_node(
     hours: Annotated[float, typer.Option(min=0.1, max=18, help="For so long the command is worth something.")] = 1,
     timeout: Annotated[float, _SECONDS] = 30,
 ):
-    """Command one node, sealed with its own key: no one-time key of the tariffs is used up for it."""
-    console = Console(highlight=False)
+    """Command one node, sealed with its own key: no one-time key of the tariffs is used up for it.
+
+    Controllers pass it on without being able to read its seal; the node obeys once, and tells by EVENT.
+
+    [bold]gridmote is order washer-17 restart --segment north,secondary-station,1156 --ssc 10.0.0.7:7113[/]
+    """
+    console = Console(highlight=False, soft_wrap=True)
     try:
         levels = segment_of(segment)
         with End(keys, levels, ssc) as end:
@@ -124,8 +129,11 @@ def watch(
     """See what the segment says by itself: energy that is needed, notices.
 
     Appliances tell their meter what they need, meters their controller, controllers the utility: one message.
+    A controller tells one run of this command; start it once.
+
+    [bold]gridmote is watch --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --json[/]
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     try:
         levels = segment_of(segment)
         with End(keys, levels, ssc) as end:

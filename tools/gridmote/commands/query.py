@@ -38,7 +38,7 @@ def query(
 
     [bold]gridmote query tariff 7 --segment north,secondary-station,1156 --ssc 10.0.0.7:7113[/]
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     try:
         question = question_of(" ".join(what))
         levels = segment_of(segment)

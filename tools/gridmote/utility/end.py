@@ -17,6 +17,7 @@ from gridmote.provision.folder import settle, write_durably
 _TURN_S = 0.02
 _LARGEST = 2048
 _OTHERS_S = 1.0  # for further controllers, once one has answered
+_MOVED_S = 40.0  # until a node believes that its number has another address now: two probes without an answer
 _REFUSAL_S = 0.3
 _BOOT_MOST = 0xFFFF
 
@@ -43,7 +44,7 @@ class End:
         with contextlib.ExitStack() as held:
             number, boot = held.enter_context(_seat(self._fleet / "utility"))
             self._socket = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            self._socket.bind(("0.0.0.0", self._port))
+            self._bind(self._fleet / "utility" / f"{number}.port")
             self._socket.setblocking(False)
             self.stack = Stack(
                 number, IS, boot, Seal(self._key), None, self._send, random.randrange, _ticks(),
@@ -55,20 +56,43 @@ class End:
     def __exit__(self, *_):
         self._open.close()
 
+    def _bind(self, path):
+        """The port that this number had before: nodes doubt who comes with a known number from elsewhere."""
+        port = self._port
+        if not port:
+            with contextlib.suppress(OSError, ValueError):
+                port = int(path.read_text(encoding="utf-8"))
+        try:
+            self._socket.bind(("0.0.0.0", port if 0 < port < 65536 else 0))
+        except OSError:
+            if self._port:
+                raise Fault(f"port {self._port} is in use") from None
+            self._socket.bind(("0.0.0.0", 0))
+        path.write_text(f"{self._socket.getsockname()[1]}\n", encoding="utf-8")
+
     def join(self, seconds):
         """Until the controllers have answered, the second and further ones for a moment; Fault if none does."""
-        if not self.run(self.controllers, seconds):
+        if not self.run(self.controllers, seconds) and not (
+                self._doubted() and self.run(self.controllers, _MOVED_S)):
             raise Fault(f"no controller of {self.segment} answers at {self._controllers}: {self.trouble()}")
         self.run(lambda: len(self.controllers()) >= self.given, _OTHERS_S)
 
     def controllers(self):
-        """Numbers of the SSCs that are heard."""
+        """Numbers of the SSCs that have answered, and so know this end."""
         peers = self.stack.peers
-        return [peers.number_at(i) for i in peers.some() if peers.role_at(i) == SSC]
+        return [peers.number_at(i) for i in peers.some(SSC) if peers.services(i)]
+
+    def _doubted(self):
+        """Whether an SSC has said no more than its boot."""
+        return bool(self.stack.peers.some(SSC)) and not self.controllers()
 
     def trouble(self):
         """Why no controller may have answered, in words."""
         count, most = max(zip(self.stack.end.counters[1:], REASONS.split()[1:], strict=True))
+        if self._doubted():
+            return "it takes this number of the utility's for that of another computer; try again in a minute"
+        if count and most == "seal":
+            return f"it has another key than {key_path(self._fleet, self.segment)}"
         if count and most != "stranger":
             return f"datagrams that came were refused, most for: {most}"
         if count or self.stack.end.counters[0]:

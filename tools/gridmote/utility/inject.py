@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from gossip.lms import length
 from gossip.store import key_of
-from gossip.wire import COMMAND, KEY, REVOKE, TARIFF
+from gossip.wire import COMMAND, KEY, REVOKE, SIGNERS, TARIFF
 from gridmote.fault import Fault
 from gridmote.sign.key import verify
 from gridmote.sign.message import signed_part
@@ -37,7 +37,7 @@ def inject(end, messages, seconds, progress):
         item = end.stack.relay.store.find(key_of(message.payload[0], message.origin), message.seq)
         item.need = wanted
         end.run(partial(_enough, item, wanted), seconds)
-        who, item.need = list(item.by), 0
+        who, item.need = _controllers(item), 0
         if not who:
             told = f"; {len(arrived)} of {len(messages)} had arrived" if len(messages) > 1 else ""
             why = ("; either it is older than what they hold, or its key is not, or no more, theirs"
@@ -50,10 +50,15 @@ def inject(end, messages, seconds, progress):
 
 def _enough(item, wanted):
     """Whether so many have it. The relay gives up after some periods: here it is told to go on."""
-    lacking = wanted - len(item.by)
+    lacking = wanted - len(_controllers(item))
     if lacking > 0 and not item.need:
         item.need, item.tries = lacking, 1
     return lacking <= 0
+
+
+def _controllers(item):
+    """Who has it, other runs of this command left out."""
+    return [number for number in item.by if number > SIGNERS]
 
 
 def check(messages, fleet, now):
@@ -91,7 +96,9 @@ def _good(public, message, at):
 
 
 def name_of(message):
-    return f"{_KINDS.get(message.payload[0], 'command')} {message.seq}"
+    """A tariff by the number that a query for it has, others by their sequence."""
+    table = table_of(message)
+    return f"tariff {table.number}" if table else f"{_KINDS.get(message.payload[0], 'command')} {message.seq}"
 
 
 def table_of(message):

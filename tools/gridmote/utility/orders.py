@@ -22,7 +22,9 @@ def order(end, fleet, segment, node, body, hours):
     except OSError as error:
         raise Fault(f"{path}: {error.strerror}") from None
     except (ValueError, IndexError):
-        raise Fault(f"{path}: no key") from None
+        key = b""
+    if len(key) != 32:
+        raise Fault(f"{path}: no key: 64 hexadecimal digits are needed")
     now = int(time.time())
     seq = min(end.stack.relay.seq, NUMBER_MOST)
     until = now + int(hours * 3600)

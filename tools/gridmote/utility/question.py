@@ -23,6 +23,8 @@ from gridmote.fault import Fault
 
 _ALL = IED | METER | SSC
 ROLES = {"ied": IED, "meter": METER, "ssc": SSC}
+_REFUSED = 2  # gossip.query, what became of who was asked
+_AGAIN_S = 0.5
 _ANGLES_AGO_S = 2  # angles are compared at one second, which all have measured by then
 PERIODS_H = ("00-08", "08-16", "16-24")  # UTC
 
@@ -71,21 +73,36 @@ class Answer(NamedTuple):
 
 
 def ask(end, question, seconds, least=0, targets=0):
-    """The Answer, after `seconds` at most; Fault where it could not be asked."""
-    found = []
+    """The Answer, after `seconds` at most; again where controllers are busy with other questions. Fault where it
+    could not be asked."""
     began = end.now()
-    function, arg = question.function, question.arg
-    if function == SPAN and arg == ANGLE:
-        arg |= (int(time.time()) - _ANGLES_AGO_S & 0xFF) << 8
-    started = end.stack.queries.start(
-        began, function, arg, found.append, targets=targets or question.targets, least=least,
-        timeout_ms=int(seconds * 1000))
-    if not started:
-        raise Fault("too many questions at once")
-    end.run(lambda: found, seconds + 2)
-    query = found[0] if found else started
-    took = (end.now() - began & 0x3FFFFFFF) / 1000
-    return Answer(question, query.value, query.contributors, query.faults, query.missing(), took)
+    while True:
+        left_s = seconds - _passed_s(end, began)
+        found, arg = [], question.arg
+        if question.function == SPAN and arg == ANGLE:
+            arg |= (int(time.time()) - _ANGLES_AGO_S & 0xFF) << 8
+        query = end.stack.queries.start(
+            end.now(), question.function, arg, found.append, targets=targets or question.targets, least=least,
+            timeout_ms=int(left_s * 1000))
+        if not query:
+            raise Fault("too many questions at once")
+        end.run(lambda found=found, query=query: found or _refused(query), left_s + 2)
+        if found or _passed_s(end, began) > seconds - 2:
+            break
+        query.end = end.now()  # it is over
+        end.run(lambda: False, _AGAIN_S)
+    return Answer(
+        question, query.value, query.contributors, query.faults, query.missing(), _passed_s(end, began))
+
+
+def _passed_s(end, began):
+    return (end.now() - began & 0x3FFFFFFF) / 1000
+
+
+def _refused(query):
+    """Whether nobody has room for it."""
+    said = [child[0] for child in query.children.values()]
+    return bool(said) and all(what == _REFUSED for what in said)
 
 
 def said(answer, names):
