@@ -179,6 +179,21 @@ def test_none_needs_more_than_64_bytes():
         assert hop(function, value, 65535) == value
 
 
+def test_two_branches_that_name_the_same():
+    """HELD: a number stands in the list once, however many have told of it; those above take that."""
+    lacking = (1, ((777,),))
+    both = hop(HELD, merge(HELD, hop(HELD, lacking, 1), hop(HELD, lacking, 1)), 2)
+    assert both == (2, ((777,),))
+    assert hop(HELD, merge(HELD, both, (1, ((5,),))), 3) == (3, ((5,), (777,)))
+    assert hop(HELD, (1, ((5,), (6,))), 2) is None  # more names than lack it
+
+
+def test_no_function():
+    for function in (0, 11, 12, 255):
+        for n in (0, 1, 4, 8, 10):
+            assert take(function, bytes(64), 0, n, 1) is None
+
+
 def test_fault():
     for function in (0, 11, 255):
         assert own(function, 5, 1) is None

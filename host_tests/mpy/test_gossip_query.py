@@ -13,6 +13,7 @@ from gossip.wire import (
     BUSY,
     DATA,
     DUPLICATE,
+    FIELD,
     HAD,
     HEAD,
     IED,
@@ -460,18 +461,80 @@ def test_an_appliance_asks_the_segment():
 
 
 def test_four_at_once():
-    """One origin has two places, all together four; what finds none is refused, and refuses nobody for long."""
-    net = QueryNet(8, links=STAR[:7], defaults={"f": 8, "r": 12})
+    """Two places for one neighbour, whatever origins it names. Of the four one is kept for this node itself, and
+    one for what authorised origins ask, if one of the view says so."""
+    net = QueryNet(8, links=STAR[:7], defaults={"f": 8, "r": 12, "authorised": (103,)})
+    net.run(1000)
     net.parted = lambda a, b: a == 0  # node 0 says nothing more: no answer of it is ever acknowledged
-    for origin in (1, 2, 3):
-        for seq in (900, 901):
-            assert open_query(net, origin, 0, seq=seq) == (OK if origin < 3 else BUSY)
-    assert open_query(net, 1, 0, seq=902) == BUSY
-    assert net.ask(0, COUNT) is None
-    net.parted = None
+    node = net.nodes[0]
+    peers = node.stack.peers
+    flags = 16 * peers.index(104) + 15
+    peers._array[flags] |= 4  # a guest
+    for source, origin, expected in (
+        (1, 5001, OK),
+        (1, 5002, OK),
+        (1, 5003, BUSY),
+        (1, 103, BUSY),
+        (2, 102, BUSY),
+        (4, 103, BUSY),
+        (3, 103, OK),
+        (5, 103, BUSY),
+    ):
+        assert open_query(net, source, 0, seq=900 + source, origin=origin) == expected, (source, origin)
+    peers._array[flags] -= 4
+    assert node.queries.start(node.clock(), COUNT, 0, None)
+    assert not node.queries.start(node.clock(), COUNT, 0, None)
     net.run(40000)
+    net.parted = None
     query = net.ask(0, COUNT)
     assert query.contributors == 8
+
+
+def test_an_answer_that_is_too_much_for_who_asked():
+    """What on_answer raises is counted, and time goes on."""
+    net = QueryNet(2, links=((0, 1),))
+    node = net.nodes[0]
+
+    def fail(query):
+        raise ValueError("no text")
+
+    query = node.queries.start(node.clock(), COUNT, 0, fail)
+    net.run(40000)
+    assert node.stack.relay.faults == 1 and str(node.stack.relay.fault) == "no text"
+    assert query.contributors == 2 and not node.queries._all
+
+
+def test_an_answer_to_no_function():
+    """Who asks for what there is not gets faults, or a neighbour's rubbish, which is a field."""
+    for function in (0, 11, 200, 255):
+        net = QueryNet(2, links=((0, 1),))
+        net.parted = lambda a, b: True
+        node = net.nodes[0]
+        query = node.queries.start(node.clock(), function, 0, None)
+        wrong = reply(0, function, 1, bytes(8))
+        assert post(net, 1, 0, REPLY, wrong, query.origin, query.seq) == FIELD
+        assert post(net, 1, 0, REPLY, reply(0, function, 0, faults=1), query.origin, query.seq) == OK
+        assert (query.contributors, query.faults) == (0, 2)
+
+
+def test_who_may_ask_plainly():
+    """The same as for all: solicit-response is for authorised origins, and those ask by themselves."""
+    net = QueryNet(3, links=((0, 1), (0, 2)), defaults={"authorised": (101,)})
+    tap = Tap(net)
+    for source, origin, exchange, expected in (
+        (2, 102, SOLICIT, ORIGIN),
+        (2, 101, SOLICIT, ORIGIN),
+        (2, 101, REQUEST, ORIGIN),
+        (2, 102, 1, FIELD),
+        (2, 102, 4, FIELD),
+        (2, 102, REQUEST, OK),
+        (1, 101, SOLICIT, OK),
+    ):
+        asked = bytearray(10)
+        pack_into(">BBBHBHH", asked, 0, QUERY, exchange, SUM, 5, 0, 0, 3000)
+        assert post(net, source, 0, ASK, asked, origin, 7) == expected, (source, origin, exchange)
+    net.run(2000)
+    assert [target for source, target, _ in tap.of(REPLY)] == [2, 1] and net.nodes[0].asked == 2
 
 
 def test_an_answer_that_waits_keeps_its_place():

@@ -273,6 +273,35 @@ def test_own_number_from_outside():
     assert len(net.times(id)) == 8
 
 
+def test_far_ahead_under_our_number():
+    """One with the highest sequence there is, in the origin's name, to it and to all others: its messages go on."""
+    for ahead in (0x3FFFFFFE, 0x3FFFFFFF, 1 << 20):
+        net = Net(8)
+        victim, forger = net.nodes[0], net.nodes[2].stack.end
+        before = victim.stack.relay.seq
+        forger.out[25:31] = text()
+        for i in range(forger.peers.count):
+            forger.post(i, DATA, 7, 3, 3, victim.number, ahead, 600, 6)
+        net.run(500)
+        assert victim.stack.relay.seq == before and victim.counters()[wire.OLD] >= 1
+        for _ in range(40):
+            id = net.start(0, text(), f=8)
+            net.run(1500)
+            assert len(net.times(id)) == 8
+
+
+def test_forgeries_do_not_use_up_our_numbers():
+    """Each one at the end of what a boot has: a node follows that for 2**20 at most."""
+    net = Net(2)
+    victim, forger = net.nodes[0].stack, net.nodes[1].stack.end
+    before = victim.relay.seq
+    for _ in range(200):
+        forger.out[25:31] = text()
+        forger.post(0, DATA, 7, 0, 0, 100, victim.relay.seq | 0x3FFF, 600, 6)
+        net.run(200)
+    assert before < victim.relay.seq <= before + (1 << 20) + 16384
+
+
 def test_initiator_insists_on_two():
     net = Net(12)
     tap = Tap(net)

@@ -13,8 +13,13 @@ from gossip.wire import DUPLICATE, NUMBER_MOST, OK, OLD
 lot = dice(7)
 
 
+def part(key, seq):
+    """What is counted together: all of who signs, 2**14 numbers of who does not."""
+    return (key, 0 if key <= 15 else seq // 16384)
+
+
 class Model:
-    """What came, by key; keys in the order of their last use."""
+    """What came, by `part`; parts in the order of their last use."""
 
     def __init__(self, size):
         self.size, self.came = size, []
@@ -25,7 +30,7 @@ class Model:
                 return entry[1]
 
     def state(self, key, seq):
-        numbers = self.of(key)
+        numbers = self.of(part(key, seq))
         if not numbers or seq > max(numbers):
             return OK
         if seq < max(numbers) - 31:
@@ -33,10 +38,11 @@ class Model:
         return DUPLICATE if seq in numbers else OK
 
     def mark(self, key, seq):
+        key = part(key, seq)
         numbers = self.of(key)
         if numbers is None:
             if len(self.came) == self.size:
-                loose = [entry for entry in self.came if entry[0] > 15]
+                loose = [entry for entry in self.came if entry[0][0] > 15]
                 if not loose:
                     return -1
                 self.came.remove(loose[0])
@@ -51,7 +57,7 @@ class Model:
 
 for _ in range(40):
     seen, model = Seen(4), Model(4)
-    base = lot(NUMBER_MOST - 400) if lot(2) else 1
+    base = (1, 16384 * 7 - 60, lot(NUMBER_MOST - 400))[lot(3)]  # the second: over the end of a part
     keys = [1, 2, 100, 2000, 30000, NUMBER_MOST]
     for _ in range(300):
         key, seq = keys[lot(len(keys))], base + lot(80)
@@ -65,7 +71,7 @@ for _ in range(40):
     buf = bytearray(40)
     assert seen.digest(buf, 4) == len(model.came)
     pairs = [struct.unpack_from(">II", buf, 4 + 8 * i) for i in range(len(model.came))]
-    assert pairs == [(key, max(numbers)) for key, numbers in reversed(model.came)]
+    assert pairs == [(key[0], max(numbers)) for key, numbers in reversed(model.came)]
 
 # origins that sign never go, not even when there is no room left
 seen = Seen(8)
@@ -76,12 +82,38 @@ assert [seen.state(key, 5) for key in range(1, 9)] == [DUPLICATE] * 8
 
 # the edges: the first number, the last, the window's ends, and a jump over everything
 seen = Seen(8)
-assert seen.mark(100, 1) == 0 and seen.mark(100, NUMBER_MOST) == 1
-assert [seen.state(100, NUMBER_MOST - back) for back in (0, 1, 31, 32)] == [DUPLICATE, OK, OK, OLD]
-assert seen.state(100, 1) == OLD
+assert seen.mark(10, 1) == 0 and seen.mark(10, NUMBER_MOST) == 1
+assert [seen.state(10, NUMBER_MOST - back) for back in (0, 1, 31, 32)] == [DUPLICATE, OK, OK, OLD]
+assert seen.state(10, 1) == OLD
 for back in range(31, 0, -1):
-    assert seen.mark(100, NUMBER_MOST - back) == NUMBER_MOST
-    assert seen.state(100, NUMBER_MOST - back) == DUPLICATE
+    assert seen.mark(10, NUMBER_MOST - back) == NUMBER_MOST
+    assert seen.state(10, NUMBER_MOST - back) == DUPLICATE
+
+# what is not signed: one far ahead says nothing of those before, whichever came first
+for far, near in ((NUMBER_MOST, 81921), (NUMBER_MOST - 1, 1), (16384 * 6, 16384 * 6 - 1)):
+    for first, then in ((far, near), (near, far)):
+        seen = Seen(8)
+        assert seen.mark(100, first) == 0 and seen.state(100, then) == OK
+        assert seen.mark(100, then) == 0
+        assert [seen.state(100, far), seen.state(100, near)] == [DUPLICATE, DUPLICATE]
+assert seen.mark(100, 16384 * 6 + 40) == 16384 * 6 and seen.state(100, 16384 * 6 + 1) == OLD
+
+# and what nothing came of from one `age` to the next is forgotten; who signs is not
+seen = Seen(8)
+for key in (200, 3, 201, 202, 4):
+    seen.mark(key, 7)
+seen.age()
+seen.mark(201, 8)
+seen.mark(201, 9)
+seen.age()
+assert [seen.state(key, 7) for key in (200, 3, 201, 202, 4)] == [OK, DUPLICATE, DUPLICATE, OK, DUPLICATE]
+assert seen.count == 3
+for key in range(300, 305):
+    assert seen.mark(key, 1) == 0
+assert [seen.state(key, 7) for key in (3, 201, 4)] == [DUPLICATE] * 3 and seen.count == 8
+seen.age()
+seen.age()
+assert seen.count == 2
 
 # 64 peers (12 of them are places beside the view) and 8 origins
 if sys.implementation.name == "micropython":

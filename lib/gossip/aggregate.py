@@ -110,6 +110,8 @@ def put(function, value, buf, at):
 
 def take(function, buf, at, n, count, low=-_MOST, high=_MOST):
     """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
+    if not _COUNT <= function <= _HELD:
+        return None
     form = _FORMATS[function]
     step = calcsize(form)
     if function >= _VERSIONS:
@@ -121,7 +123,7 @@ def take(function, buf, at, n, count, low=-_MOST, high=_MOST):
         if function == _VERSIONS:
             good = n <= _VERSIONS_MOST and first + sum([entry[1] for entry in entries]) == count
         else:
-            good = n == min(first, _LISTED_MOST) and first <= count
+            good = n <= min(first, _LISTED_MOST) and first <= count  # fewer, where two have told of the same
         return (first, entries) if good and len(set(entries)) == n else None
     if n != step:
         return None

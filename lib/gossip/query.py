@@ -22,6 +22,7 @@ _QUERY = const(11)  # type of DATA
 _OK = const(0)  # wire.REASONS
 _FIELD = const(6)
 _DUPLICATE = const(13)
+_ORIGIN = const(15)
 _BUSY = const(18)
 _UNASKED = const(23)
 _ACK_WANTED = const(0x40)
@@ -39,8 +40,8 @@ _AT = const(1)
 _TIMES = const(2)
 _PART = const(3)
 _MISSING = const(4)
-_MOST_AT_ONCE = const(4)
-_OF_ONE = const(2)  # origin: the others are for others
+_MOST_AT_ONCE = const(4)  # one is kept for this node, one for authorised origins that one of the view passes on
+_OF_ONE = const(2)  # neighbour, whatever origins it names: the others are for others
 _TRIES = const(7)  # of a question to one, and of an answer
 _FIRST_MS = const(300)  # before the next one, so much more each time, and up to so much at random
 _MORE_MS = const(80)
@@ -112,7 +113,8 @@ class Queries:
     """relay: Relay. value(function, arg): what this node has to say; None, a fault: it cannot say. randrange(n).
 
     timeout_ms: of queries that do not say. bounds(function, arg) -> (low, high): what one node's value can
-    be, to which others' are clipped as well; (): any. Four go on at once.
+    be, to which others' are clipped as well; (): any. Four go on at once. What on_answer raises
+    counts in `relay.faults`.
     """
 
     timeout_ms = 15000
@@ -139,7 +141,7 @@ class Queries:
         """
         relay, origin = self._relay, self._end.number
         self._now = now
-        if not self._place(origin):
+        if not self._place(0, _MOST_AT_ONCE):
             return None
         timeout_ms = min(timeout_ms or self.timeout_ms, _LONGEST_MS)
         asked = bytearray(10)
@@ -157,16 +159,17 @@ class Queries:
             return None
         return query
 
-    def _place(self, origin):
-        """Whether there is room for one more query of that origin; one that is done makes room."""
-        goes, same = None, 0
+    def _place(self, parent, most):
+        """Whether there is room for one more query, of `most`, of that parent; one that is done makes room."""
+        goes, same, busy = None, 0, 0
         for key, query in self._all.items():
             first = query.state == _PASSED and query.part < 0  # its answer waits for its jitter
             if query.state == _OPEN or query.reply or first:
-                same += key[0] == origin
+                busy += 1
+                same += query.parent == parent
             elif not goes:
                 goes = key
-        if same >= _OF_ONE:
+        if same >= _OF_ONE or busy >= most:
             return False
         if len(self._all) == _MOST_AT_ONCE:
             if not goes:
@@ -214,9 +217,8 @@ class Queries:
             self._say(message, i, _TAKEN if query and query.parent == message.sender else _HAD)
             return _DUPLICATE
         self._now, buf = now, message.buf
-        if buf[_HEAD + 1] not in (2, 3):
-            return _FIELD
-        if not self._place(message.origin):
+        most = _MOST_AT_ONCE - (1 if message.origin in self._relay.authorised and self._peers.in_view(i) else 2)
+        if not self._place(message.sender, most):
             self._say(message, i, _REFUSED)
             return _BUSY
         query = self._asked(message)
@@ -286,6 +288,9 @@ class Queries:
 
     def _plain(self, message, i, now):
         """A plain request: what this node has to say, and nothing else."""
+        reason = _ORIGIN if message.origin != message.sender else self._relay.asks(message)
+        if reason:
+            return reason
         query = self._asked(message)
         self._give(query)
         self._answer(query)
@@ -309,8 +314,7 @@ class Queries:
             if query.state == _OPEN and (diff(now, query.end) >= 0 or query.enough()):
                 query.state = _PASSED if query.parent else _DONE
                 query.at = now + self._random(_JITTER_MS) & 0x3FFFFFFF
-                if query.on_answer:
-                    query.on_answer(query)
+                self._relay.tell(query.on_answer, query)
             if query.state == _PASSED and diff(now, query.at) >= 0:
                 self._answer(query)
             if diff(now, query.die) >= 0:

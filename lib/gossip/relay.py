@@ -42,8 +42,11 @@ _UNASKED = const(23)
 _TYPE = const(24)
 _ORIGINS = const(8)
 _INSIST_MOST = const(8)  # periods
+_BLOCK = const(14)  # seen.py
+_AHEAD_MOST = const(0x100000)  # so far forgeries drive our own sequence: else they could use it up
 _ACK_WANTED = const(0x40)
-_SOLICIT = const(3)  # exchange of a QUERY to which authorised origins alone have a right
+_REQUEST = const(2)  # exchanges of a QUERY
+_SOLICIT = const(3)  # authorised origins alone have a right to it
 
 
 class Relay:
@@ -53,7 +56,7 @@ class Relay:
     NOTICE, and QUERY of the exchange solicit-response, is taken.
 
     on_deliver(item): a Kept that has come (type in buf[0]), once each, and only if it is for this node; what it
-    raises is counted in `faults`, the last one is `fault`.
+    raises is counted in `faults`, the last one is `fault`. `tell(call, what)` calls others like that.
     on_query(message, i, now, fresh): for each QUERY that comes, from peer i; it says (ACK) whether it was new. May
     change the payload of a fresh one before it is passed on, and refuse it with a reason.
     on_sent(item, numbers): to whom a QUERY went out. on_ack(message, i, now) -> reason: an ACK of something else.
@@ -70,7 +73,7 @@ class Relay:
         self.seen = Seen(_ORIGINS)
         self.store = Store()
         self.checks = Checks(end, trust, self.store, self.seen, now)
-        self.seq = seq
+        self.seq = self._first = seq
         end.on[_DATA] = self._data
         end.on[_ACK] = self._ack
 
@@ -88,8 +91,9 @@ class Relay:
         key = key_of(kind, origin)
         state = self.seen.state(key, seq)
         if origin == self.end.number and kind > _REVOKE and not state:
-            self.seq = max(self.seq, min(seq + 1, _NUMBER_MOST))  # of an earlier boot, or forged: beyond it
             state = _OLD
+            if seq >> _BLOCK == self.seq >> _BLOCK and seq - self._first < _AHEAD_MOST:
+                self.seq = max(self.seq, min(seq + 1, _NUMBER_MOST))  # of an earlier boot, or forged: beyond it
         if state and (kind > _REVOKE or not self.trust or not self.checks.twin(message)):
             self._answer(message, i, now, _HAD)
             return state
@@ -130,12 +134,17 @@ class Relay:
         if kind == _QUERY:
             if message.size != 10:
                 return _LENGTH
-            if message.buf[_HEAD + 1] == _SOLICIT and message.origin not in self.authorised:
-                return _ORIGIN
-            return self.on_query(message, i, now, True) if self.on_query else _TYPE
+            return self.asks(message) or (self.on_query(message, i, now, True) if self.on_query else _TYPE)
         if kind == _NOTICE and message.origin not in self.authorised:
             return _ORIGIN
         return _LENGTH if kind == _ORDER and message.size < 29 else _OK
+
+    def asks(self, message):
+        """Why that origin may not ask so: QUERY and ASK."""
+        exchange = message.buf[_HEAD + 1]
+        if exchange == _SOLICIT:
+            return _OK if message.origin in self.authorised else _ORIGIN
+        return _OK if exchange == _REQUEST else _FIELD
 
     def _answer(self, message, i, now, what):
         if message.buf[_HEAD] == _QUERY:
@@ -156,9 +165,12 @@ class Relay:
         self.push(item, item.f, (item.sender, item.origin), now)
 
     def _deliver(self, item):
-        if self.on_deliver:
+        self.tell(self.on_deliver, item)
+
+    def tell(self, call, what):
+        if call:
             try:
-                self.on_deliver(item)
+                call(what)
             except Exception as e:  # a display that fails does not stop the relay
                 self.faults += 1
                 self.fault = e

@@ -1,4 +1,8 @@
-"""Which messages have come already: by origin the highest sequence number and the 32 up to it, in one array."""
+"""Which messages have come already: by origin the highest sequence number and the 32 up to it, in one array.
+
+What is not signed anybody can make: it counts by blocks of 2**14 numbers (a boot of its origin), so that one forged
+far ahead says nothing of those before.
+"""
 
 from struct import pack_into, unpack_from
 
@@ -12,6 +16,7 @@ _SIGNERS = const(15)  # wire.py
 _OK = const(0)
 _DUPLICATE = const(13)
 _OLD = const(16)
+_BLOCK = const(14)
 _ENTRY = const(12)  # key u32, highest sequence u32, a bit for each of the 32 up to it, at its number modulo 32
 
 
@@ -22,19 +27,31 @@ class Seen:
     used longest ago; one that signs never goes.
     """
 
+    _fresh = 0  # entries used since the last `age`: they are the first ones
+
     def __init__(self, size):
         self._array = bytearray(_ENTRY * size)
         self.count = 0
 
-    def _find(self, key):
+    def _find(self, key, seq):
         for at in range(0, _ENTRY * self.count, _ENTRY):
-            if unpack_from(">I", self._array, at)[0] == key:
+            found, high = unpack_from(">II", self._array, at)
+            if found == key and (key <= _SIGNERS or high >> _BLOCK == seq >> _BLOCK):
                 return at
         return -1
 
+    def age(self):
+        """Forget what was not used since the last time; not of those that sign."""
+        array, kept = self._array, _ENTRY * self._fresh
+        for at in range(kept, _ENTRY * self.count, _ENTRY):
+            if unpack_from(">I", array, at)[0] <= _SIGNERS:
+                array[kept : kept + _ENTRY] = array[at : at + _ENTRY]
+                kept += _ENTRY
+        self.count, self._fresh = kept // _ENTRY, 0
+
     def state(self, key, seq):
         """OK: it is new; DUPLICATE; OLD: below the window, nobody knows."""
-        at = self._find(key)
+        at = self._find(key, seq)
         if at < 0:
             return _OK
         back = unpack_from(">I", self._array, at + 4)[0] - seq
@@ -46,7 +63,7 @@ class Seen:
 
     def mark(self, key, seq):
         """It came, and was new. The highest that came before, 0: none, -1: there is no room."""
-        array, at, high = self._array, self._find(key), 0
+        array, at, high = self._array, self._find(key, seq), 0
         if at < 0:
             at = self._room()
             if at < 0:
@@ -58,6 +75,7 @@ class Seen:
                 array[at + 8 + (passed >> 3 & 3)] &= ~(1 << (passed & 7))
             pack_into(">I", array, at + 4, max(seq, high))
         array[at + 8 + (seq >> 3 & 3)] |= 1 << (seq & 7)
+        self._fresh += at >= _ENTRY * self._fresh
         entry = array[at : at + _ENTRY]
         array[_ENTRY : at + _ENTRY] = array[:at]
         array[:_ENTRY] = entry
