@@ -99,7 +99,7 @@ def forger(net, payloads, per_second):
     return sent
 
 
-@pytest.mark.parametrize("before_s", [5, 60])
+@pytest.mark.parametrize("before_s", [1, 5, 60])
 def test_a_hundred_forgeries_a_second(nets, key, before_s):
     """Verification takes a fifth of the processor at most, and a good tariff arrives in twice the time at most."""
     calm, attacked = 0, 0
@@ -111,7 +111,7 @@ def test_a_hundred_forgeries_a_second(nets, key, before_s):
         street.net.run(before_s * 1000)
         attacked += street.tariff(key, 0, 2000)
         street.net.run(10_000)
-        assert len(sent) >= 1000
+        assert len(sent) >= 100 * (before_s + 10)
         now = street.net.now
         for node in street.net.nodes[: N - 1]:
             assert street.spent_ms[node.i] <= 0.2 * now, (node.i, street.spent_ms[node.i], now)

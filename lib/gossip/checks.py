@@ -18,15 +18,14 @@ _BUSY = const(18)
 _BUDGET = const(19)
 _SIGNATURE = const(20)
 _WAIT_MOST = const(2)  # so that two that were verified stay in the store
-_KNOWN = const(8)  # neighbours whose signatures failed
+_KNOWN = const(16)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
 _DOUBLED = const(10)  # times at most
+_PAUSED = const(16)  # a rank
 _FORGIVEN_MS = const(3600000)
-_CREDIT_MS = const(4000)  # what failures may take at once, half of it those of who failed before;
+_CREDIT_MS = const(4000)  # what failures may take at once,
+_RESERVE_MS = const(3000)  # so much of it not those of who failed before or is a guest;
 _SHARE = const(10)  # and in the long run the tenth part of the time
-
-
-_CLEAN = (-1, 0)
 
 
 class Checks:
@@ -40,6 +39,7 @@ class Checks:
         self._end, self._trust, self._store, self._seen = end, trust, store, seen
         self._bad = {}  # neighbour: [failures - 1, ticks until when nothing of it is verified]
         self.verifying = None
+        self._aged = now
         self._since = now  # ticks when the verification began, or when there was a credit
         self._credit_ms = _CREDIT_MS
 
@@ -50,20 +50,25 @@ class Checks:
         reason = self._trust.check(payload, m.reach, m.origin, m.seq, m.lifetime_s)
         if reason:
             return reason
+        rank = self._rank(m.sender, now)
         for item in items:
             same = item.state == _WAITS and item.seq == m.seq and item.origin == m.origin and item.size == m.size
             same = same and item.lifetime_s == m.lifetime_s and item.flags & 7 == m.reach
             if same and item.buf[: m.size] == payload:
                 if m.ack:
                     item.need = m.sender
+                if rank < self._rank(item.sender, now):
+                    item.sender = m.sender  # nobody holds up what another one says, too
                 return _DUPLICATE
-        bad = self._bad.get(m.sender, _CLEAN)
-        if bad[0] >= 0 and diff(bad[1], now) > 0:
+        if rank >= _PAUSED:
             return _BUDGET
         item = self._store.place(payload[0], m.size, _WAIT_MOST)
         if not item:
-            for other in items:  # one that waits, of a neighbour that failed more often, goes
-                if other.state == _WAITS and other is not self.verifying and self._failures(other) > bad[0]:
+            waiting = [other for other in items if other.state == _WAITS]
+            senders = {other.sender for other in waiting}
+            least = rank + (len(senders) > 1 or m.sender in senders)  # one has both places: it loses one
+            for other in waiting:  # one of a neighbour of higher rank goes
+                if other is not self.verifying and self._rank(other.sender, now) >= least:
                     item = other
             if not (item and item.room(m.size)):
                 return _BUSY
@@ -74,8 +79,15 @@ class Checks:
             item.need = m.sender
         return _CHECKING
 
-    def _failures(self, item):
-        return self._bad.get(item.sender, _CLEAN)[0]
+    def _rank(self, sender, now):
+        """How often its signatures failed, less one; PAUSED more while nothing of it is verified. Numbers cost an
+        insider nothing: who is not in the view counts as one that failed."""
+        bad = self._bad.get(sender)
+        if bad:
+            return bad[0] + (_PAUSED if diff(bad[1], now) > 0 else 0)
+        peers = self._end.peers
+        i = peers.index(sender)
+        return -1 if i >= 0 and peers.in_view(i) else 0
 
     def pending(self, now):
         """The message to verify next: of who failed least."""
@@ -85,18 +97,18 @@ class Checks:
         if passed_ms >= _SHARE:
             self._since = now
             self._credit_ms = min(_CREDIT_MS, self._credit_ms + passed_ms // _SHARE)
-        least = 99
+        least = _PAUSED
         for item in self._store.items:
             if item.state == _WAITS:
                 reason = self._seen.state(item.key, item.seq)
                 if reason and self._suspect(memoryview(item.buf)[: item.size], item.flags & 7, item):
                     reason = _OK
                 reason = reason or (_OK if item.left(now) else _EXPIRED)
-                failures = self._failures(item)
+                rank = self._rank(item.sender, now)
                 if reason:
                     self.drop(item, reason)
-                elif failures < least and self._credit_ms > (_CREDIT_MS // 2 if failures >= 0 else 0):
-                    least, self.verifying, self._since = failures, item, now
+                elif rank < least and self._credit_ms > (_RESERVE_MS if rank >= 0 else 0):
+                    least, self.verifying, self._since = rank, item, now
         return self.verifying
 
     def twin(self, message):
@@ -121,14 +133,21 @@ class Checks:
             self._bad.pop(sender, None)
             return
         self.drop(item, _SIGNATURE)
-        if sender not in self._bad and len(self._bad) == _KNOWN:
-            del self._bad[min(self._bad, key=lambda one: self._bad[one][0])]
-        failures = min(self._failures(item) + 1, _DOUBLED)
-        self._bad[sender] = [failures, now + (_PAUSE_MS << failures) & 0x3FFFFFFF]
         self._credit_ms -= diff(now, self._since)
+        failures = 0
+        if sender in self._bad:
+            failures = min(self._bad[sender][0] + 1, _DOUBLED)
+        elif self._rank(sender, now) >= 0:
+            return  # a guest: there are others where it came from
+        elif len(self._bad) == _KNOWN:
+            del self._bad[min(self._bad, key=lambda one: self._bad[one][0])]
+        self._bad[sender] = [failures, now + (_PAUSE_MS << failures) & 0x3FFFFFFF]
 
     def age(self, now):
-        """Once in a while: forget who failed long ago."""
+        """Once in a while: forget who failed long ago, and of whom nothing came that is not signed."""
+        if diff(now, self._aged) > _FORGIVEN_MS:
+            self._aged = now
+            self._seen.age()
         for neighbour in list(self._bad):
             if diff(now, self._bad[neighbour][1]) > _FORGIVEN_MS:
                 del self._bad[neighbour]
