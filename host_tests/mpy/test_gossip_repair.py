@@ -1,5 +1,7 @@
 """What brings a message to who lacks it: pull, lazy push, push-pull, gaps, digests (features 6 and 7)."""
 
+import struct
+
 from gossip_net import MASK, Net, signed
 
 from gossip import wire
@@ -194,6 +196,78 @@ def test_digest_of_a_probe():
     other.stack.repair.offered(1, 7, other.stack.peers.index(100))
     other.stack.repair.offered(1, 6, other.stack.peers.index(100))
     assert other.sent[IWANT] == 2  # 6 it has not, though nobody may have it
+
+
+def stocked(net):
+    """Node 0 has four signed messages and two others."""
+    net.run(1000)  # the first probes are over
+    relay = net.nodes[0].stack.relay
+    for seq in (4, 2, 3, 1):
+        relay.adopt(7, 1, seq, 3600, signed(b"%d" % seq), net.nodes[0].clock())
+    for _ in range(2):
+        relay.start(net.nodes[0].clock(), text(b"x" * 1000), variant=PULL)
+    net.run(300)
+
+
+def request(net, kind, payload):
+    """Node 1 asks node 0 this: the sizes of what it gets at once, by kind."""
+    end, got = net.nodes[1].stack.end, []
+    end.out[25 : 25 + len(payload)] = payload
+    net.tap = lambda source, target, data: got.append((data[1] & 15, data)) if source == 0 else None
+    end.post(end.peers.index(100), kind, 7, 0, 0, 0, 0, 0, len(payload))
+    net.parted = lambda a, b: True
+    net.run(120)
+    net.tap = net.parted = None
+    return got
+
+
+def test_a_small_question_has_a_small_answer():
+    """A DIGEST that names nothing gets the newest that is signed, and is told of the rest; an IWANT gets two."""
+    net = Net(2)
+    stocked(net)
+    got = request(net, DIGEST, b"\1")
+    assert [kind for kind, _ in got] == [DATA, IHAVE]
+    assert got[0][1][9:13] == b"\0\0\0\4" and len(got[1][1]) <= 33 + 4 * 8
+    pairs = b"".join([struct.pack(">II", 1, seq) for seq in (1, 2, 3, 4)])
+    assert [kind for kind, _ in request(net, IWANT, pairs)] == [DATA] * 2
+
+
+def test_who_asks_often_runs_out():
+    """What is given costs tokens: 100 DIGESTs in 10 s, 3,400 bytes, bring no more than 60 of 1,232 bytes."""
+    net = Net(2)
+    stocked(net)
+    given = 0
+    for _ in range(100):
+        given += len([1 for kind, _ in request(net, DIGEST, b"\1") if kind == DATA])
+    assert 20 <= given <= (60 + 20 * 12) // 5, given
+
+
+def test_guests_get_little():
+    """Who is not in the view may have sent from a false address: all of them together get one a second."""
+    net = Net(2)
+    stocked(net)
+    peers = net.nodes[0].stack.peers
+    i = peers.index(101)
+    assert peers.in_view(i)
+    peers._array[16 * i + 15] |= 4
+    given = len([1 for kind, _ in request(net, IWANT, bytes((0, 0, 0, 1, 0, 0, 0, 4)) * 4) if kind == DATA])
+    assert given == 1, given
+    for _ in range(99):
+        given += len([1 for kind, _ in request(net, DIGEST, b"\1") if kind == DATA])
+    assert 8 <= given <= 13, given
+
+
+def test_all_that_was_missed():
+    """One that has nothing, and asks when there are four: it gets them all within 8 periods, at a loss of 25 %."""
+    net = Net(6, seed=2, loss=250)
+    for node in net.nodes[:5]:
+        for seq in (11, 12, 13):
+            node.stack.relay.adopt(7, 1, seq, 3600, signed(b"%d" % seq), node.clock())
+        node.stack.relay.adopt(7, 1, 5, 3600, signed(b"key", kind=2), node.clock())
+    net.run(1000)
+    net.nodes[5].late()
+    net.run(8 * PERIOD_MS)
+    assert sorted([one[2] for one in net.nodes[5].kept]) == [5, 11, 12, 13]
 
 
 def test_late_asks_less_and_less():

@@ -266,6 +266,14 @@ class Peers:
         for at in range(_TOKENS, _ENTRY * self.count, _ENTRY):
             self._array[at] = min(_TOKENS_MOST, self._array[at] + tokens)
 
+    def pay(self, i, tokens):
+        """Take tokens of peer i beyond that of its datagram; False: it has not so many."""
+        at = _ENTRY * i + _TOKENS
+        paid = self._array[at] >= tokens
+        if paid:
+            self._array[at] -= tokens
+        return paid
+
     def number_at(self, i):
         return unpack_from(">I", self._array, _ENTRY * i)[0]
 

@@ -20,11 +20,16 @@ _HAN = const(1)
 _FAN = const(2)
 _WAN = const(4)
 _PUSH_PULL = const(3)
+_REVOKE = const(4)
 _QUERY = const(11)
 _OK = const(0)
+_RATE = const(11)
 _DUPLICATE = const(13)
 _WANTS_MOST = const(4)  # messages that are asked for, and answered, at once
 _PATIENCE_MS = const(500)  # for an answer, before another one that has it is asked
+_GIVES = const(2)  # for an IWANT
+_GUEST_MS = const(1000)
+_GIVE_TOKENS = const(4)
 _ASKS = const(2)  # a period
 _EAGER_PERIODS = const(16)  # that ask; later at 32, 64, ... periods
 _ASK_MOST = const(1024)
@@ -47,6 +52,7 @@ class Repair:
         self._wants = []  # [key, seq, rounds, ticks when it was asked for]
         self._late = False
         self._now = now
+        self._guest = now - _GUEST_MS & 0x3FFFFFFF  # ticks
         self._tries = self._periods = self._hot = 0
         relay.repair = self
         self._end.on[_IHAVE] = self._ihave
@@ -103,23 +109,50 @@ class Repair:
         return _OK if self._told(found, i, message.r, now) else _DUPLICATE
 
     def _iwant(self, message, i, now):
+        found = []
         for key, seq in pairs(message.buf, _HEAD, min(message.size >> 3, _WANTS_MOST)):
             item = self._relay.store.find(key, seq)
             if item:
-                self._relay.give(item, i, message.r, now)
+                found.append(item)
+        return self._give(found[:_GIVES], i, message.r, now)
+
+    def _give(self, found, i, r, now):
+        """Small questions make large answers: they cost the peer tokens, and all guests together, who may have a
+        false address, get one a second."""
+        if found and not self._peers.in_view(i):
+            if diff(now, self._guest) < _GUEST_MS:
+                return _RATE
+            self._guest = now
+            del found[1:]
+        for item in found:
+            if not self._peers.pay(i, _GIVE_TOKENS):
+                return _RATE
+            self._relay.give(item, i, r, now)
         return _OK
 
     def _digest(self, message, i, now):
         flags = message.buf[_HEAD]
         found = pairs(message.buf, _HEAD + 1, message.size >> 3)
+        reason = _OK
         if flags & _GIVE:
-            highest = dict(found)
-            for item in self._relay.store.items:
-                if item.state == _HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
-                    self._relay.give(item, i, 0, now)
+            reason = self._lacks(dict(found), i, now)
         if flags & _TAKE:
             self._told(found, i, 0, now)
-        return _OK
+        return reason
+
+    def _lacks(self, highest, i, now):
+        """Give peer i the newest that it lacks, of what is signed if there is any; of the rest it is told."""
+        found = [
+            item
+            for item in self._relay.store.items
+            if item.state == _HELD and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY
+        ]
+        found.sort(key=lambda item: (item.buf[0] > _REVOKE, -item.seq))
+        reason = self._give(found[:1], i, 0, now)
+        if len(found) > 1 and not reason:
+            size = put_pairs(self._end.out, _HEAD, [(item.key, item.seq) for item in found[1:5]]) - _HEAD
+            self._end.post(i, _IHAVE, 7, 0, 0, 0, 0, 0, size)
+        return reason
 
     def offered(self, key, seq, i):
         """Peer i's PROBE or MATCH says that it has this."""
