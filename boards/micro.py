@@ -10,7 +10,7 @@ import machine
 from boards.once import once
 from boards.storage import Folder
 
-_FOR_APPLICATIONS_KIB = 328  # two of them, with configuration and keys
+_FOR_APPLICATIONS_KIB = 460  # two of them, with configuration and keys
 _RING_MS = 1000  # of samples, two erases at their worst; a TLS handshake, once a connection, is not worth the heap
 
 
