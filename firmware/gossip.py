@@ -20,7 +20,7 @@ _TICK_MS = const(50)
 _DATAGRAMS = const(4)  # a turn
 _HASHES = const(48)  # a turn: 12 ms on an RP2040
 _DATAGRAM = const(1233)  # bytes: one more than may be, so that what is too long shows
-_LATE_S = const(60)  # between looks whether the tariff has run out
+_LOOK_MS = const(10000)  # between looks whether the tariff has run out
 _DAY_S = const(86400)
 _TICKS = const(0x3FFFFFFF)
 _SHELVED = const(4)  # signed messages that are kept for those who lack them
@@ -96,7 +96,7 @@ class Gossip:
         self.repeats = []  # gossip.repeat.Repeat
         self.faults = self.unsent = 0
         self.turns = 0
-        self._late_s = 0
+        self._looked_ms = ticks_ms()
         self.join()
         self._adopt(ticks_ms() & _TICKS)
 
@@ -131,7 +131,7 @@ class Gossip:
             await asyncio.sleep_ms(_TURN_MS)
 
     async def _resolve(self):
-        """Look up the seeds' names, one after the other, and see once a minute whether a tariff is missing."""
+        """Look up the seeds' names, one after the other, and see now and then whether a tariff is missing."""
         while True:
             for seed in tuple(self._seeds):
                 host, _, port = seed.rpartition(":")
@@ -148,9 +148,8 @@ class Gossip:
                     if tcp:
                         self._streams.seeds.append(address)
             await asyncio.sleep_ms(200 if self._seeds else 1000)
-            self._late_s += 1
-            if self._late_s >= _LATE_S:
-                self._late_s = 0
+            if ticks_diff(ticks_ms(), self._looked_ms) >= _LOOK_MS:
+                self._looked_ms = ticks_ms()
                 self._look()
 
     def _look(self):
