@@ -19,7 +19,7 @@ _PERIODS = const(7)
 _LAST = const(8)
 _VERSIONS = const(9)
 _HELD = const(10)
-_MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
+_VALUE_MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
 _CIRCLE = const(36000)  # hundredths of a degree
 _HALF = const(18000)
 _FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I")
@@ -27,7 +27,7 @@ _LISTED_MOST = const(15)  # numbers of those that lack what HELD asks for
 _VERSIONS_MOST = const(6)
 
 
-def own(function, value, number, low=-_MOST, high=_MOST):
+def own(function, value, number, low=-_VALUE_MOST, high=_VALUE_MOST):
     """What node `number` contributes by itself, clipped to low..high; None, a fault: the function is not known or
     there is no value.
 
@@ -108,7 +108,7 @@ def put(function, value, buf, at):
     return at
 
 
-def take(function, buf, at, n, count, low=-_MOST, high=_MOST):
+def take(function, buf, at, n, count, low=-_VALUE_MOST, high=_VALUE_MOST):
     """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
     if not _COUNT <= function <= _HELD:
         return None

@@ -28,7 +28,7 @@ _DUPLICATE = const(13)
 _WANTS_MOST = const(4)  # messages that are asked for, and answered, at once
 _PATIENCE_MS = const(500)  # for an answer, before another one that has it is asked
 _GIVES = const(2)  # for an IWANT
-_GUEST_MS = const(1000)
+_GUESTS = const(4)  # a period, for all guests
 _GIVE_TOKENS = const(4)
 _ASKS = const(2)  # a period
 _EAGER_PERIODS = const(16)  # that ask; later at 32, 64, ... periods
@@ -52,7 +52,7 @@ class Repair:
         self._wants = []  # [key, seq, rounds, ticks when it was asked for]
         self._late = False
         self._now = now
-        self._guest = now - _GUEST_MS & 0x3FFFFFFF  # ticks
+        self._guests = _GUESTS
         self._tries = self._periods = self._hot = 0
         relay.repair = self
         self._end.on[_IHAVE] = self._ihave
@@ -118,11 +118,11 @@ class Repair:
 
     def _give(self, found, i, r, now):
         """Small questions make large answers: they cost the peer tokens, and all guests together, who may have a
-        false address, get one a second."""
+        false address, get few."""
         if found and not self._peers.in_view(i):
-            if diff(now, self._guest) < _GUEST_MS:
+            if not self._guests:
                 return _RATE
-            self._guest = now
+            self._guests -= 1
             del found[1:]
         for item in found:
             if not self._peers.pay(i, _GIVE_TOKENS):
@@ -172,6 +172,7 @@ class Repair:
         if diff(now, self._next) < 0:
             return
         self._next = now + self._period_ms & 0x3FFFFFFF
+        self._guests = _GUESTS
         relay = self._relay
         relay.store.expire(now)
         relay.insist(now)
