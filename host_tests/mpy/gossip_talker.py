@@ -7,9 +7,9 @@ import json
 import sys
 from time import ticks_ms
 
-from firmware import main, parts
+from firmware import joining, main
 
-make = parts.gossip
+make = joining.join
 
 
 async def talk(gossip, name):
@@ -29,5 +29,5 @@ def gossip(config, *rest):
     return made
 
 
-parts.gossip = gossip
+joining.join = gossip
 sys.exit(main.main(sys.argv))
