@@ -1,5 +1,6 @@
 """A UDP socket that never blocks; addresses are six bytes: IPv4 and port."""
 
+import gc
 import select
 import socket
 import struct
@@ -8,6 +9,7 @@ from micropython import const
 
 _PLACES_MOST = const(24)  # of those that are sent to, kept as the port wants them
 _JOIN = getattr(socket, "IP_ADD_MEMBERSHIP", 35)  # Linux's number, which the unix port does not name
+_RESERVE = const(2600)  # bytes: `recvfrom` takes room for a datagram twice, whatever became of the heap
 _ADDRESSES = (8, 40, 48)  # bytes of two, as ports want them: rp2's lwIP has them of IPv6, too
 
 
@@ -23,6 +25,7 @@ class Datagrams:
         self._port = port
         self._group = group
         self._places = {}
+        self._reserve = bytearray(_RESERVE)
         self.address = b""
         self.joined = False
         self._open()
@@ -58,12 +61,21 @@ class Datagrams:
     def receive(self, buf):
         for _ in self._poller.ipoll(0):
             try:
-                datagram, place = self._socket.recvfrom(len(buf))
+                try:
+                    datagram, place = self._socket.recvfrom(len(buf))
+                except MemoryError:  # no such piece in one: the one that was kept for that
+                    self._reserve = None
+                    gc.collect()
+                    datagram, place = self._socket.recvfrom(len(buf))
             except OSError:  # the news that an earlier one did not arrive
                 return -1
             self.address = six(place)
             n = len(datagram)
             buf[:n] = datagram
+            if not self._reserve:
+                datagram = None
+                gc.collect()
+                self._reserve = bytearray(_RESERVE)
             return n
         return -1
 

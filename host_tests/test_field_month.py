@@ -50,7 +50,8 @@ def tasks():
             for call in ast.walk(function):
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "create_task":
                     places.add((path.name, function.name))
-                    if (path.name, function.name) == ("node.py", "run"):
+                    gossip = ast.unparse(call).startswith("asyncio.create_task(self._gossip.")  # which it has not
+                    if (path.name, function.name) == ("node.py", "run") and not gossip:
                         names[call.args[0].func.attr] += 1
                         order.append(ast.unparse(call.args[0].func))
     assert order[0] == "self.link.run"  # the script hangs it, as "run2"

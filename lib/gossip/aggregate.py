@@ -70,7 +70,7 @@ def merge(function, a, b):
     if function == _VERSIONS:
         return _versions(a, b)
     if function == _HELD:
-        return a[0] + b[0], tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
+        return min(a[0] + b[0], 0xFFFF), tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
     return tuple([x + y for x, y in zip(a, b)])
 
 
@@ -89,10 +89,10 @@ def _versions(a, b):
     """The commonest; the first number counts the nodes whose version is not among them."""
     counts = {}
     for version, count in a[1] + b[1]:
-        counts[version] = counts.get(version, 0) + count
+        counts[version] = min(counts.get(version, 0) + count, 0xFFFF)
     ranked = sorted([(-count, version) for version, count in counts.items()])
     others = a[0] + b[0] - sum([entry[0] for entry in ranked[_VERSIONS_MOST:]])
-    return others, tuple([(version, -count) for count, version in ranked[:_VERSIONS_MOST]])
+    return min(others, 0xFFFF), tuple([(version, -count) for count, version in ranked[:_VERSIONS_MOST]])
 
 
 def put(function, value, buf, at):
