@@ -233,13 +233,13 @@ class Gossip:
             if said and said != "held":
                 self._tell("tariff-refused", origin=origin, number=seq, why=said)
         place = seq & 1 if kind == _TARIFF else 2 if kind == _KEY else 3
-        data = bytearray(11 + len(payload))  # one copy of what is large
-        pack_into(">BHII", data, 0, reach, lifetime_s, origin, seq)
-        data[11:] = payload
         try:
+            data = bytearray(11 + len(payload))
+            pack_into(">BHII", data, 0, reach, lifetime_s, origin, seq)
+            data[11:] = payload
             self._shelf.put("signed%d" % place, data)
-        except OSError as e:
-            self._log.warning("gossip: %s", e)  # the table is there; others will have to ask others
+        except (OSError, MemoryError) as e:
+            self._log.warning("gossip: not kept for others: %s", e)  # the table itself is there
         return True
 
     def _adopt(self, now):

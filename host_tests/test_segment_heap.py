@@ -12,7 +12,7 @@ from host_tests.test_segment import Segment
 
 CHAIN = {"ssc0": "ssc", "meter0": "meter", "ied0": "ied"}
 HEAPS = {"micropython32": "128k", "micropython": "192k"}
-WITH_APPLIANCE_AND_BROKER = "136k"  # on 32 bits: 128 KiB leave 12 KB free, but in too small pieces
+WITH_BROKER = {"ied": "144k", "meter": "136k", "ssc": "136k"}  # on 32 bits: 128 KiB leave room, in too small pieces
 LEAST_FREE = 12 << 10
 MAIN = """
 import sys
@@ -51,8 +51,8 @@ class Chain(Segment):
     def start(self, name):
         places = compiled(self._port, self.folder)
         heap = HEAPS[self._port.name]
-        if heap == "128k" and name == "ied0" and self._broker:
-            heap = WITH_APPLIANCE_AND_BROKER
+        if heap == "128k" and self._broker:
+            heap = WITH_BROKER[self.nodes[name]]
         self.running[name] = Lean(self._port, self.paths[name], places, heap, MAIN)
 
     def free(self, name):
