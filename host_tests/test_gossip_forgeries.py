@@ -10,20 +10,10 @@ import pytest
 
 from gossip import wire
 from host_tests.mpy.lms_signer import Key
+from host_tests.mpy.plain_shelf import Shelf
 
 MPY = Path(__file__).parent / "mpy"
 N, SLICE, SLICE_MS, TURN_MS = 8, 48, 12, 10
-
-
-class Shelf:
-    def __init__(self):
-        self.files = {}
-
-    def get(self, name):
-        return self.files.get(name)
-
-    def put(self, name, data):
-        self.files[name] = bytes(data)
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,8 @@ from pyhsslms import pyhsslms
 
 from gossip import trust, wire
 from host_tests.mpy.lms_signer import Key
+from host_tests.mpy.plain_shelf import Shelf
 from host_tests.property import examples
-
-
-class Shelf:
-    def __init__(self):
-        self.files = {}
-
-    def get(self, name):
-        return self.files.get(name)
-
-    def put(self, name, data):
-        self.files[name] = bytes(data)
 
 
 class Believing:

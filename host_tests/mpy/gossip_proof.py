@@ -9,6 +9,7 @@ import sys
 from binascii import unhexlify
 
 from gossip_net import Net, percentile, signed
+from plain_shelf import Shelf
 
 from gossip.trust import Trust
 
@@ -16,11 +17,6 @@ PERIOD_MS = 2000
 LATE_MS = 2 * PERIOD_MS  # after the start its validity begins: who has it not knows that it is late
 EVERY = 20  # periods between messages
 REPAIRS = (1, 2, 3, 4, 5)  # kinds that a message causes
-
-
-class _Shelf(dict):
-    def put(self, name, data):
-        self[name] = bytes(data)
 
 
 class _Trust(Trust):
@@ -41,7 +37,7 @@ def proof(n, f, messages, seed, loss=250, crashed_percent=10, tick_ms=500, publi
     public, payloads: an LMS key and what it signed; without, signatures are not computed but counted.
     """
     if public:
-        options["trust"] = lambda i: _Trust(public, b"", None, _Shelf(), lambda: 0)
+        options["trust"] = lambda i: _Trust(public, b"", None, Shelf(), lambda: 0)
     net = Net(n, seed=seed, loss=loss, tick_ms=tick_ms, defaults={"f": f, "r": 16}, **options)
     for i in range(1, 1 + n * crashed_percent // 100):
         net.nodes[i].crash()

@@ -2,6 +2,8 @@
 
 import gc
 
+from plain_shelf import Shelf
+
 from tariff import charge, limit, needs, run, supply, thermostat
 from tariff.book import EMERGENCY, LIMIT, Book
 from tariff.encode import encode_into, split
@@ -13,17 +15,6 @@ NEXT = DAY + 86400
 STEPS = ((0, 9000), (4, 4000), (5, 3000), (6, -1000), (7, -2000), (8, 5000), (12, 21000), (18, 14000), (24, 6000))
 STEPS += ((28, 12000), (32, 32000), (38, 18000), (44, 10000), (48, None))
 PRICES = [STEPS[i][1] for i in range(len(STEPS) - 1) for _ in range(STEPS[i + 1][0] - STEPS[i][0])]
-
-
-class Shelf:
-    def __init__(self):
-        self.files = {}
-
-    def get(self, name):
-        return self.files.get(name)
-
-    def put(self, name, data):
-        self.files[name] = data
 
 
 def at(hour, minute=0, second=0):
