@@ -21,6 +21,7 @@ from gridmote.sign.key import Key
 from gridmote.sign.recovery import Recovery
 from gridmote.sign.signer import Signer
 from host_tests.dying_os import DyingOs, PowerCut
+from host_tests.mpy.plain_shelf import Shelf
 
 NOW = 1_800_000_000
 MODULES = (folder, ledger, store, keys, signer)  # that change the disk
@@ -44,11 +45,6 @@ def used(monkeypatch):
 
     monkeypatch.setattr(Key, "sign", spy)
     return leaves
-
-
-class Shelf(dict):
-    def put(self, name, data):
-        self[name] = bytes(data)
 
 
 class Node:

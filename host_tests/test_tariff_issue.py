@@ -9,6 +9,7 @@ from gridmote.tariff.clock import Zone, moment
 from gridmote.tariff.issue import HELD, Wish, issues, summary
 from gridmote.tariff.prices import Prices, Slot
 from gridmote.tariff.units import unit_of
+from host_tests.mpy.plain_shelf import Shelf
 from host_tests.property import examples
 from host_tests.tariff_rig import CHANGES, soc
 from tariff.book import Book
@@ -16,10 +17,6 @@ from tariff.table import MOST, decode
 
 NOW = soc("2026-10-24T15:00Z")
 ROME = Zone("Europe/Rome")
-
-
-class Shelf(dict):
-    put = dict.__setitem__
 
 
 def prices_of(begin, step_s, values, unit="EUR/MWh"):

@@ -10,13 +10,10 @@ from gridmote.sign import store
 from gridmote.sign.message import seal
 from gridmote.sign.signer import Signer
 from gridmote.tariff.messages import read
+from host_tests.mpy.plain_shelf import Shelf
 from host_tests.tariff_rig import agile, run, written
 
 HOUR = 3600
-
-
-class Shelf(dict):
-    put = dict.__setitem__
 
 
 class Node:

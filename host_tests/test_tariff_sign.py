@@ -11,15 +11,12 @@ from gridmote.sign.recovery import Recovery
 from gridmote.sign.signer import Signer
 from gridmote.tariff import signing
 from gridmote.tariff.messages import read
+from host_tests.mpy.plain_shelf import Shelf
 from host_tests.tariff_rig import agile, csv_file, run, written
 from tariff.book import Book
 
 HOUR = 3600
 BEGIN = int(time.time()) // HOUR * HOUR + 2 * HOUR  # of prices: they are to come
-
-
-class Shelf(dict):
-    put = dict.__setitem__
 
 
 class Node:

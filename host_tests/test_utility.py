@@ -24,6 +24,7 @@ from gridmote.utility.end import End, address_of
 from gridmote.utility.inject import check, inject
 from gridmote.utility.question import Answer, coverage, fields, question_of, said
 from gridmote.utility.watch import Watch
+from host_tests.mpy.plain_shelf import Shelf
 from host_tests.udp_mesh import free_ports
 from host_tests.utility_rig import KEY, SEGMENT, fleet_at
 
@@ -33,10 +34,6 @@ NOBODY, OTHER = {}, "66" * 32
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
-
-
-class Shelf(dict):
-    put = dict.__setitem__
 
 
 class Controller:
