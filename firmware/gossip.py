@@ -48,6 +48,8 @@ class Gossip:
         settings, tariff = config["gossip"], config["tariff"]
         self._network, self._shelf, self._clock, self._log, self._tell = network, shelf, clock, log, tell
         self._seeds = list(settings["seeds"])
+        if settings["forward"]:
+            self._seeds.append("forward://" + settings["forward"])
         self.book = Book(shelf, tariff["default_price"], tariff["currency"])
         node_key = settings["node_key"]
         self.trust = trust = Trust(
@@ -82,6 +84,7 @@ class Gossip:
             seeds=[],
             period_ms=settings["period_s"] * 1000,
             probe_ms=settings["period_s"] * 1000,
+            remote=settings["remote"],
             value=self._value,
         )
         relay, people = stack.relay, settings["population"]
@@ -138,23 +141,36 @@ class Gossip:
         """Look up the seeds' names, one after the other, and see now and then whether a tariff is missing."""
         while True:
             for seed in tuple(self._seeds):
-                host, _, port = seed.rpartition(":")
-                tcp = host.startswith("tcp://")
-                try:
-                    found = self._network.look_up(host[6:] if tcp else host, ticks_ms())
-                except OSError as e:
-                    self._log.debug("gossip: %s: %s", seed, e)
-                    found = None
-                if found:
-                    self._seeds.remove(seed)
-                    address = _address(found, int(port))
-                    self.stack.discovery.seeds.append((address, tcp))
-                    if tcp:
-                        self._streams.seeds.append(address)
+                self._seek(seed)
             await asyncio.sleep_ms(200 if self._seeds else 1000)
             if ticks_diff(ticks_ms(), self._looked_ms) >= _LOOK_MS:
                 self._looked_ms = ticks_ms()
                 self._look()
+
+    def _seek(self, seed):
+        scheme, _, place = seed.rpartition("://")
+        host, _, port = place.rpartition(":")
+        try:
+            found = self._network.look_up(host, ticks_ms())
+        except OSError as e:
+            self._log.debug("gossip: %s: %s", seed, e)
+            return
+        if found:
+            self._seeds.remove(seed)
+            address = _address(found, int(port))
+            if scheme == "forward":
+                self.hooks.append(self._forward_to(address))
+                return
+            self.stack.discovery.seeds.append((address, scheme == "tcp"))
+            if scheme:
+                self._streams.seeds.append(address)
+
+    def _forward_to(self, address):
+        def forward(kind, origin, body):
+            data = pack(">BI", kind, origin) + body
+            self._datagrams.send(address, data, len(data))
+
+        return forward
 
     def _look(self):
         """Where time has gone beyond the tables that are held, a newer one is missing."""

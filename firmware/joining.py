@@ -1,6 +1,6 @@
 """Makes a node part of its segment's gossip. Run once, then let go; a node without gossip never loads it."""
 
-from firmware.answers import Answers, Measured
+from firmware.answers import Answers
 from firmware.gossip import Gossip
 
 
@@ -17,6 +17,7 @@ def join(config, board, shelf, boot, log, tell, facts, measured=None):
 
 def measuring(config, board, boot, meter, values, tell, log, facts):
     """The same of a node that measures."""
+    from firmware.measured import Measured
     from firmware.shelf import Shelf
 
     measurement = config["measurement"]

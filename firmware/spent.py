@@ -34,7 +34,6 @@ c37118.writer - _fixed _single
 c37118.writer DataWriter __init__
 energy.registers Registers __init__ restore
 firmware.answers Answers __init__
-firmware.answers Measured __init__
 firmware.appliances Appliances __init__
 firmware.appliances _Load __init__
 firmware.broker Broker __init__
@@ -49,6 +48,7 @@ firmware.lamp Lamp __init__
 firmware.link Link __init__
 firmware.log Log __init__
 firmware.main - _nothing load start
+firmware.measured Measured __init__
 firmware.member Member __init__
 firmware.meter Meter __init__
 firmware.node Node __init__

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from gossip import quantity
 from gossip.aggregate import merge, own, put, take
-from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, MOST, PERIODS, SPAN, SUM, VERSIONS
+from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, MOST, PERIODS, ROLL, SPAN, SUM, VERSIONS
 from host_tests.property import examples
 
-FUNCTIONS = range(1, 11)
+FUNCTIONS = range(1, 12)
 integers = st.integers(-MOST, MOST)
 angles = st.one_of(st.integers(-72000, 72000), st.integers(17900, 18100), st.integers(35990, 36010))
 stamps = st.tuples(st.integers(0, 0xFFFFFFFF), integers)
@@ -29,6 +29,7 @@ VALUES = {
     LAST: stamps,
     VERSIONS: versions,
     HELD: st.integers(0, 1),
+    ROLL: st.integers(0, 0xFFFF),
 }
 one_of = {function: st.lists(values, min_size=1, max_size=40) for function, values in VALUES.items()}
 questions = st.sampled_from(FUNCTIONS).flatmap(lambda f: st.tuples(st.just(f), one_of[f]))
@@ -84,6 +85,9 @@ def brute_force(function, values):
     if function == HELD:
         lacking = [number for number, value in numbered if not value]
         return len(lacking), tuple((number,) for number in lacking[:15])
+    if function == ROLL:
+        marked = {number % (504 + argument) % 504 for number, argument in numbered}
+        return (sum(1 << bit for bit in marked).to_bytes(63, "little"),)
 
 
 @given(questions, st.data())
@@ -195,7 +199,7 @@ def test_no_function():
 
 
 def test_fault():
-    for function in (0, 11, 255):
+    for function in (0, 12, 255):
         assert own(function, 5, 1) is None
     for function in FUNCTIONS:
         assert own(function, None, 1) is None

@@ -170,7 +170,7 @@ def test_an_appliance_asks_its_meter_for_peers():
     town = Town(2)
     meter = town.add(200, METER)
     for number in (2001, 2002, 2003):
-        town.add(number, IED, [(address_of(200), False)], remote=20, least=2)
+        town.add(number, IED, [(address_of(200), False)], remote=20)
     town.run(6)
     assert all(len(node.view()) >= 2 for node in town)
     town.log = []

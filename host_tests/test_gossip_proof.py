@@ -35,7 +35,8 @@ def holds(found, n):
     assert found["datagrams"] <= 4.2
     assert found["p99_periods"] <= 8
     assert found["verifications"] <= 1  # nobody verifies a message twice
-    assert sum(found["reasons"]) == found["reasons"][0] + found["reasons"][13]  # ok and duplicate, nothing else
+    total, ok, rate, duplicate = sum(found["reasons"]), *(found["reasons"][k] for k in (0, 11, 13))
+    assert total == ok + duplicate + rate and rate <= total // 100_000  # nothing else is counted
     assert found["max_mean"] <= 1.3
     print({key: value for key, value in found.items() if key != "reasons"})
 

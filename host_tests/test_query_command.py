@@ -107,3 +107,12 @@ def test_asked_wrongly(town, arguments, why):
     assert done.returncode == 1 and not done.stdout
     [line] = done.stderr.splitlines()
     assert line.startswith("gridmote query: ") and why in line
+
+
+def test_who_lacks_it_and_who_is_silent(town):
+    """Last: a meter is dead; the receipt names it."""
+    town.running["meter1"].kill()
+    told = json.loads(town.query("tariff", "7", "--timeout", 6, "--json"))
+    assert told["contributors"] == ALL - 1 and told["silent"] == ["meter1"]
+    lines = town.query("tariff", "7", "--timeout", 6).splitlines()
+    assert lines[-2] == "  silent: meter1" and lines[-1].startswith(f"{ALL - 1} answered of {ALL} (")

@@ -31,8 +31,8 @@ SOURCES = {  # where samples come from: what only that needs
 }
 MEASURING = {  # what only a node that measures needs, and
     "c37118*", "energy*", "outbox*", "phasor*", "waveform*", "mqtt.timing", "boards.source", "firmware.energy",
-    "firmware.events", "firmware.follow", "firmware.link", "firmware.meter", "firmware.node", "firmware.status",
-    "firmware.timekeeper",
+    "firmware.events", "firmware.follow", "firmware.link", "firmware.measured", "firmware.meter", "firmware.node",
+    "firmware.status", "firmware.timekeeper",
 }
 LEAN = {"firmware.member", "firmware.notes", "firmware.shelf", "firmware.teller"}  # one that does not
 GOSSIP = {"gossip*", "tariff*", "firmware.gossip", "firmware.appliances", "firmware.plans", "firmware.demand",

@@ -3,8 +3,9 @@
 from array import array
 from math import cos, pi, sin
 
-from firmware.answers import Answers, Measured
-from gossip.quantity import ANGLE, COUNT, FREQUENCY, HELD, LAST, MEAN, PERIODS, SPAN, VERSIONS, VOLTAGE
+from firmware.answers import Answers
+from firmware.measured import Measured
+from gossip.quantity import ANGLE, COUNT, FREQUENCY, HELD, LAST, MEAN, PERIODS, ROLL, SPAN, VERSIONS, VOLTAGE
 from phasor.kernel import ABSENT
 
 CHANNELS = [{"kind": "I", "scale": 0.001}, {"kind": "V", "scale": 0.25}]
@@ -67,6 +68,7 @@ for rectangular in (False, True):
 
 assert answers.value(COUNT, 0) == 1
 assert answers.value(VERSIONS, 0) == b"01234567"
+assert answers.value(ROLL, 500) == 500
 assert answers.value(HELD, 7) and not answers.value(HELD, 8)
 assert answers.value(PERIODS, 0) == (1, 2, 3) and answers.value(PERIODS, 1) is None
 assert answers.bounds(PERIODS, 0) == (0, 80000)

@@ -6,7 +6,7 @@ from struct import pack_into, unpack_from
 from query_net import TICK_MS, QueryNet
 
 from gossip import quantity
-from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, SPAN, SUM, VERSIONS
+from gossip.quantity import COUNT, HELD, LAST, MAX, MEAN, MIN, PERIODS, ROLL, SPAN, SUM, VERSIONS
 from gossip.wire import (
     ACK,
     ASK,
@@ -240,6 +240,7 @@ def value_of(node, function, arg):
         LAST: (1700000000 + number * 7 % 64, 230000 + number),
         VERSIONS: b"1.0.%d" % (number % 4),
         HELD: number % 5,
+        ROLL: 77,
     }[function]
 
 
@@ -263,6 +264,12 @@ def expected(nodes, function):
     if function == HELD:
         lacking = [(number,) for value, number in zip(values, numbers) if not value]
         return len(lacking), tuple(sorted(lacking)[:15])
+    if function == ROLL:
+        roll = bytearray(63)
+        for number in numbers:
+            slot = number % (504 + 77) % 504
+            roll[slot // 8] |= 1 << slot % 8
+        return (bytes(roll),)
     counts = {}
     for value in values:
         counts[value + bytes(3)] = counts.get(value + bytes(3), 0) + 1
@@ -272,7 +279,7 @@ def expected(nodes, function):
 def test_all_functions_equal_brute_force():
     """At 25 % loss, a fifth of the datagrams twice: each contributor counts once."""
     net = QueryNet(20, seed=6, loss=250, twice=200, values=value_of)
-    for function in range(1, 11):
+    for function in range(1, 12):
         for node in net.nodes:
             node.asked = 0
         query = net.ask(function, function, f=6)
@@ -506,7 +513,7 @@ def test_an_answer_that_is_too_much_for_who_asked():
 
 def test_an_answer_to_no_function():
     """Who asks for what there is not gets faults, or a neighbour's rubbish, which is a field."""
-    for function in (0, 11, 200, 255):
+    for function in (0, 12, 200, 255):
         net = QueryNet(2, links=((0, 1),))
         net.parted = lambda a, b: True
         node = net.nodes[0]

@@ -118,7 +118,7 @@ def test_the_binding_is_that_of_each_peer():
 def test_parameters_are_cut():
     net = Net(12)
     tap = Tap(net)
-    net.start(0, text(), f=255, r=255, variant=wire.PUSH_PULL, lifetime_s=100000, reach=FAN | WAN, tcp=True)
+    net.start(0, text(), f=255, r=255, variant=wire.PUSH_PULL, lifetime_s=100000, reach=FAN | WAN)
     net.run(300)
     for _, _, m in tap.of(DATA, 0):
         assert (m.f, m.r, m.variant, m.reach, m.lifetime_s) == (8, 31, wire.PUSH_PULL, FAN | WAN, 0xFFFF)

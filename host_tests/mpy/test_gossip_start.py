@@ -19,6 +19,13 @@ class Clock:
 class Datagrams:
     joined = there = False
 
+    def __init__(self):
+        self.sent = []
+
+    def send(self, address, buf, n):
+        self.sent.append((address, bytes(buf[:n])))
+        return True
+
     def join(self):
         self.joined = self.there
         return self.joined
@@ -31,6 +38,16 @@ class Network:
     def datagrams(self, port, group):
         assert (port, group) == (7113, "239.255.71.13")
         return self.made
+
+
+    def look_up(self, host, now):
+        return {"display": "10.0.0.9", "other": "10.0.0.8"}[host]
+
+
+class Item:
+    buf = b"\x0aTuer offen"
+    size = len(buf)
+    origin = 0x12345678
 
 
 def start(storage, **settings):
@@ -78,6 +95,24 @@ def test_connections_where_they_are_asked_for():
     assert made.unsent == 1
 
 
+def test_a_display_is_sent_every_message_and_stops_nothing():
+    made, datagrams, told = start(None, seeds=["other:7113"], forward="display:9000")
+    for seed in list(made._seeds):
+        made._seek(seed)
+    assert made.stack.discovery.seeds == [(bytes([10, 0, 0, 8, 27, 201]), False)]
+    made._delivered(Item)
+    assert datagrams.sent == [(bytes([10, 0, 0, 9, 35, 40]), b"\x0a\x12\x34\x56\x78Tuer offen")]
+
+    def broken(address, buf, n):
+        raise OSError(5)
+
+    datagrams.send = broken
+    seen = []
+    made.hooks.append(lambda kind, origin, body: seen.append((kind, origin, body)))
+    made._delivered(Item)
+    assert made.faults == 1 and seen == [(10, 0x12345678, b"Tuer offen")]
+
+
 def test_a_damaged_count_of_boots_does_not_begin_anew():
     """All that was ever sent to the first boots would be fresh again."""
     storage, log = Storage(), Log(lambda line: None, "info")
@@ -90,4 +125,5 @@ def test_a_damaged_count_of_boots_does_not_begin_anew():
 test_the_group_is_a_seed_once_it_was_joined()
 test_lost_trust_is_told_once()
 test_connections_where_they_are_asked_for()
+test_a_display_is_sent_every_message_and_stops_nothing()
 test_a_damaged_count_of_boots_does_not_begin_anew()

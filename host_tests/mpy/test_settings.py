@@ -150,10 +150,12 @@ def test_numbers_of_nodes():
     for number in (1, 15, -1, 1 << 30, 20.5, True, "20"):
         assert "gossip.number" in mistakes(check, lean(gossip={"number": number})), number
     good = {"seeds": (["a:1", "tcp://b:2", "::1:65535"], []), "group": ("", "224.0.0.251")}
+    good["forward"] = ("", "display:9", "10.0.0.1:65535")
     good["notifiers"] = ([], [1, 0x3FFFFFFF])
     bad = {"seeds": (["a"], ["a:"], [":1"], ["a:0"], ["a:65536"], ["a:+1"], ["a:1"] * 9, "a:1", [1])}
     bad["seeds"] += (["tcp://:1"], ["udp://a:1"], ["tcp://a"])
     bad["group"] = ("223.0.0.1", "240.0.0.1", "224.0.0", "224.0.0.256", "224.0.0.x", 7)
+    bad["forward"] = ("display", "tcp://a:1", ":1", "a:0", 7)
     bad["notifiers"] = ([0], [1 << 30], ["1"], [16] * 17)
     for key in good:
         for value in good[key]:

@@ -19,21 +19,23 @@ _PERIODS = const(7)
 _LAST = const(8)
 _VERSIONS = const(9)
 _HELD = const(10)
+_ROLL = const(11)
 _VALUE_MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
 _CIRCLE = const(36000)  # hundredths of a degree
 _HALF = const(18000)
-_FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I")
+_FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I", ">63s")
 _LISTED_MOST = const(15)  # numbers of those that lack what HELD asks for
 _VERSIONS_MOST = const(6)
+_SLOTS = const(504)  # of ROLL, a bit each: 63 bytes
 
 
 def own(function, value, number, low=-_VALUE_MOST, high=_VALUE_MOST):
     """What node `number` contributes by itself, clipped to low..high; None, a fault: the function is not known or
     there is no value.
 
-    value: an integer; of PERIODS three; of LAST (stamp, integer); of VERSIONS up to 8 bytes.
+    value: an integer; of PERIODS three; of LAST (stamp, integer); of VERSIONS up to 8 bytes; of ROLL its argument.
     """
-    if value is None or not _COUNT <= function <= _HELD:
+    if value is None or not _COUNT <= function <= _ROLL:
         return None
     if function == _COUNT:
         return (1 if value else 0,)
@@ -47,6 +49,10 @@ def own(function, value, number, low=-_VALUE_MOST, high=_VALUE_MOST):
         return 0, (((value + bytes(8))[:8], 1),)
     if function == _HELD:
         return (0, ()) if value else (1, ((number,),))
+    if function == _ROLL:
+        slot, roll = number % (_SLOTS + value) % _SLOTS, bytearray(_SLOTS >> 3)
+        roll[slot >> 3] = 1 << (slot & 7)
+        return (bytes(roll),)
     value = _clip(value, low, high)
     return (value, number) if function in (_MIN, _MAX) else (value,)
 
@@ -71,6 +77,8 @@ def merge(function, a, b):
         return _versions(a, b)
     if function == _HELD:
         return min(a[0] + b[0], 0xFFFF), tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
+    if function == _ROLL:
+        return (bytes([x | y for x, y in zip(a[0], b[0])]),)
     return tuple([x + y for x, y in zip(a, b)])
 
 
@@ -99,10 +107,11 @@ def put(function, value, buf, at):
     """Write a value; where it ends."""
     if not value:
         return at
-    if function >= _VERSIONS:
+    listed = _VERSIONS <= function <= _HELD
+    if listed:
         pack_into(">H", buf, at, value[0])
         at += 2
-    for entry in value[1] if function >= _VERSIONS else (value,):
+    for entry in value[1] if listed else (value,):
         pack_into(_FORMATS[function], buf, at, *entry)
         at += calcsize(_FORMATS[function])
     return at
@@ -110,11 +119,11 @@ def put(function, value, buf, at):
 
 def take(function, buf, at, n, count, low=-_VALUE_MOST, high=_VALUE_MOST):
     """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
-    if not _COUNT <= function <= _HELD:
+    if not _COUNT <= function <= _ROLL:
         return None
     form = _FORMATS[function]
     step = calcsize(form)
-    if function >= _VERSIONS:
+    if _VERSIONS <= function <= _HELD:
         if n < 2 or (n - 2) % step:
             return None
         first = unpack_from(">H", buf, at)[0]
@@ -138,4 +147,6 @@ def take(function, buf, at, n, count, low=-_VALUE_MOST, high=_VALUE_MOST):
         return tuple([_clip(part, 0, high * count) for part in value])
     if function in (_MIN, _MAX):
         return _clip(value[0], low, high), value[1]
+    if function == _ROLL:
+        return value if sum([bin(byte).count("1") for byte in value[0]]) <= count else None
     return (_clip(value[0], low * count, high * count),)

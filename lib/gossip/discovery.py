@@ -23,18 +23,19 @@ _ANSWERS = const(64)  # at once; the last quarter is kept for peers
 _ANSWERS_A_SECOND = const(16)  # in the long run
 _BELIEVED = const(4)  # entries taken out of the answer to a probe; and of all else in a period, one of each
 _EVERY = const(17)  # members of the view for each probe a period
+_LEAST = const(2)  # peers: with fewer, others are asked every period
 _PATIENCE = const(32)  # periods between probes of a seed, at most
 
 
 class Discovery:
     """end: Endpoint. seeds: list of (address of six bytes, over TCP?), a multicast address may be one of them.
     services: GOSSIP | PLAIN. randrange(n). period_ms. remote: 0, or the node asks others for peers only when it has
-    fewer than `least`, or every `remote` periods; its own view it does not tell.
+    fewer than two, or every `remote` periods; its own view it does not tell.
 
     digests() -> [(origin, highest sequence)]; on_digest(origin, seq, i): what peer i has.
     """
 
-    def __init__(self, end, seeds, services, randrange, period_ms=10000, remote=0, least=1):
+    def __init__(self, end, seeds, services, randrange, period_ms=10000, remote=0):
         self.seeds = seeds
         self.services = services
         self.remote = remote
@@ -45,7 +46,6 @@ class Discovery:
         self._peers = end.peers
         self._random = randrange
         self._period_ms = self._passed_ms = period_ms
-        self._least = least
         self._answers = _ANSWERS * 1000
         self._believed = self._since = self._patience = 0
         self._wait = 1
@@ -71,7 +71,7 @@ class Discovery:
         self._since += 1
         have = len(peers.some())
         self._alone = not have
-        if have and (have < self._least or self._since >= self.remote):
+        if have and (have < _LEAST or self._since >= self.remote):
             self._since = 0
             for _ in range(1 + have // _EVERY):
                 self.probe(peers.oldest())

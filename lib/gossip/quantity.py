@@ -1,6 +1,6 @@
 """What a query can ask for, by name (docs/gossip-queries.md), for tools and tests: a node has the numbers only."""
 
-COUNT, SUM, MEAN, MIN, MAX, SPAN, PERIODS, LAST, VERSIONS, HELD = range(1, 11)  # functions
+COUNT, SUM, MEAN, MIN, MAX, SPAN, PERIODS, LAST, VERSIONS, HELD, ROLL = range(1, 12)  # functions
 MOST = 0x7FFFFFFFFFFF  # of one node's value, either sign: 65535 of them fit into 64 bits
 # `arg` of MIN, MAX, SUM, MEAN, SPAN and LAST
 VOLTAGE = 1  # mV, rms, of the first voltage

@@ -12,7 +12,7 @@ from gossip.datagram import diff
 
 _HEAD = const(25)  # wire.py
 _HAN = const(1)
-_HELD = const(10)  # aggregate.py, the last function
+_ROLL = const(11)  # aggregate.py, the last function
 _IED = const(1)
 _NUMBER_MOST = const(0x3FFFFFFF)
 _DATA = const(1)  # kinds
@@ -183,7 +183,7 @@ class Queries:
         query.end = now + left_ms & 0x3FFFFFFF  # ticks when it is answered at the latest, and when it is forgotten
         query.die = now + life_s * 1000 & 0x3FFFFFFF
         self._all[query.origin, query.seq] = query
-        if query.kind == _DATA and (self._peers.role & query.targets or not 1 <= query.function <= _HELD):
+        if query.kind == _DATA and (self._peers.role & query.targets or not 1 <= query.function <= _ROLL):
             self._give(query)
 
     def _give(self, query):
@@ -228,7 +228,7 @@ class Queries:
         pack_into(">H", buf, _HEAD + 8, self._less(left_ms))
         if not query.targets & _IED and self._peers.role != _IED:
             buf[2] &= 255 - _HAN  # nobody there is meant, nor leads to anybody
-        if query.met() or not 1 <= query.function <= _HELD:
+        if query.met() or not 1 <= query.function <= _ROLL:
             buf[2] &= 0xF8
         return _OK
 

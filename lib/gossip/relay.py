@@ -52,7 +52,7 @@ _SOLICIT = const(3)  # authorised origins alone have a right to it
 class Relay:
     """end: Endpoint. trust: Trust, None: nothing that is signed is believed. repair: Repair, set by itself.
 
-    f, r, variant, reach, lifetime_s, tcp: of messages that are started without saying. authorised: origins whose
+    f, r, variant, reach, lifetime_s: of messages that are started without saying. authorised: origins whose
     NOTICE, and QUERY of the exchange solicit-response, is taken.
 
     on_deliver(item): a Kept that has come (type in buf[0]), once each, and only if it is for this node; what it
@@ -62,7 +62,7 @@ class Relay:
     on_sent(item, numbers): to whom a QUERY went out. on_ack(message, i, now) -> reason: an ACK of something else.
     """
 
-    f, r, variant, reach, lifetime_s, tcp = 4, 16, _EAGER, 7, 600, False
+    f, r, variant, reach, lifetime_s = 4, 16, _EAGER, 7, 600
     authorised = ()
     on_deliver = on_query = on_sent = on_ack = fault = repair = None
     faults = 0
@@ -242,19 +242,17 @@ class Relay:
 
     # -- what starts here -----------------------------------------------------------------------------------
 
-    def start(self, now, payload, f=-1, r=-1, variant=-1, reach=0, lifetime_s=0, tcp=None, origin=0, seq=0):
+    def start(self, now, payload, f=-1, r=-1, variant=-1, reach=0, lifetime_s=0, origin=0, seq=0):
         """Start a message, and deliver it here. What is not given is as configured, what is too much is cut. Signed
         ones say their origin and sequence. Its sequence number; 0: there is no room."""
         kind = payload[0]
         if kind == _QUERY or variant < 0:
             variant = _EAGER if kind == _QUERY else self.variant
-        if tcp is None:
-            tcp = self.tcp
         if not origin:
             origin, seq = self.end.number, self.seq
         item = self._keep(
             payload,
-            (reach & 7 or self.reach) | (variant & 3) << 3 | (0x20 if tcp else 0),
+            (reach & 7 or self.reach) | (variant & 3) << 3,
             min(self.r if r < 0 else r, _R_MAX),
             min(self.f if f < 0 else f, _F_MAX),
             origin,

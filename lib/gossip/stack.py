@@ -10,9 +10,9 @@ from gossip.repair import Repair
 
 class Stack:
     """number, role, boot: this node's. seal: Seal of the segment's key. trust: Trust or None. send: Endpoint's.
-    randrange(n). seeds, services: Discovery's. now: ticks in ms, 0..2**30-1, of this moment; those that are given
-    later go on from there and wrap. seq: of the first message that is started here, 0: by the boot. value: what
-    Queries asks this node, None: it answers nothing.
+    randrange(n). seeds, services, remote: Discovery's. now: ticks in ms, 0..2**30-1, of this moment; those that are
+    given later go on from there and wrap. seq: of the first message that is started here, 0: by the boot. value:
+    what Queries asks this node, None: it answers nothing.
 
     `received` for each datagram, `tick` every 50 ms or so, `verify` while it says True.
     """
@@ -33,6 +33,7 @@ class Stack:
         period_ms=2000,
         pull=8,
         probe_ms=10000,
+        remote=0,
         seq=0,
         value=None,
     ):
@@ -40,7 +41,7 @@ class Stack:
         self.end = Endpoint(boot, seal, self.peers, send)
         self.relay = Relay(self.end, trust, seq or max(boot << 14 & 0x3FFFFFFF, 1), now)
         self.repair = Repair(self.relay, randrange, period_ms, pull, now)
-        self.discovery = discovery = Discovery(self.end, seeds, services, randrange, probe_ms)
+        self.discovery = discovery = Discovery(self.end, seeds, services, randrange, probe_ms, remote)
         discovery.digests = self.repair.offers
         discovery.on_digest = self.repair.offered
         self.queries = None

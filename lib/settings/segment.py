@@ -23,6 +23,10 @@ def seeds(value):
     return None if ok else 'a list of up to 8 "host:port" or "tcp://host:port"'
 
 
+def place(value):
+    return None if value == "" or seeds([value]) is None and "://" not in value else '"host:port", or empty'
+
+
 def numbers(value):
     ok = isinstance(value, list) and len(value) <= 16 and all(whole(1, _NUMBER)(n) is None for n in value)
     return None if ok else "a list of up to 16 numbers of nodes"
@@ -55,6 +59,8 @@ GOSSIP = {
     "rounds": (whole(0, 31), 0, "times that it is; 0: by population"),
     "variant": (one_of("eager", "lazy", "pull", "push-pull"), "eager", "of messages that begin here"),
     "period_s": (whole(1, 3600), 10, "seconds between looks after peers and what is missing"),
+    "remote": (whole(0, 1000), 0, "it tells no peers, and asks for some every so many periods; 0: as all do"),
+    "forward": (place, "", 'a display or another device that is sent every message, too: "host:port", UDP'),
     "measuring": (truth, False, "a meter that measures takes part, too: 70 KB of heap more, which no Pico W has"),
     "rated_w": (whole(100, 1000000000), 25000, "most that one node draws: what others say beyond is cut"),
     "rated_v": (whole(1, 1000000), 230, "volts, nominal; more than twice that is cut"),

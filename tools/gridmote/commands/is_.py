@@ -15,6 +15,7 @@ from gridmote.utility.inject import check, inject, name_of, table_of
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
 from gridmote.utility.orders import order
 from gridmote.utility.question import ask, coverage, names_of, question_of, said
+from gridmote.utility.roll import lines, silent
 from gridmote.utility.watch import Watch
 
 is_ = typer.Typer(
@@ -39,8 +40,8 @@ def inject_file(
     """Give signed messages to the controllers of a segment, from where they gossip to every node.
 
     Each is insisted on until two controllers have acknowledged it, one where there is one: who had it already says
-    so, too, hence it may be done again. With --receipt the segment is asked who holds the tariff and who does not;
-    the status is 1 if somebody lacks it in the end.
+    so, too, hence it may be done again. With --receipt the segment is asked who holds the tariff, who does not,
+    and who does not answer; the status is 1 if somebody lacks it in the end.
 
     [bold]gridmote is inject day.signed --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --receipt 60[/]
     """
@@ -81,7 +82,9 @@ def _receipt(console, end, number, names, seconds):
             break
         end.run(lambda: False, min(2, max(0, last_s - time.monotonic())))
     console.print(f"tariff {number}: {said(answer, names)[0]}; {coverage(answer, len(names))}", markup=False)
-    for line in said(answer, names)[1:]:
+    with console.status("who does not answer?"):
+        unheard = silent(end, names, answer, min(15, max(5, seconds)))
+    for line in [*said(answer, names)[1:], *lines(unheard, names)]:
         console.print(line, markup=False)
     return done
 

@@ -11,9 +11,19 @@ from rich.console import Console
 from gridmote.fault import Fault, give_up
 from gridmote.utility.end import End
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
-from gridmote.utility.question import QUESTIONS, ROLES, ask, coverage, fields, names_of, question_of, said
+from gridmote.utility.question import (
+    EVERYBODY,
+    QUESTIONS,
+    ROLES,
+    ask,
+    coverage,
+    fields,
+    names_of,
+    question_of,
+    said,
+)
+from gridmote.utility.roll import lines, silent
 
-_ALL = sum(ROLES.values())
 _WHAT = "; ".join(f"{name}: {one.words}" for name, one in QUESTIONS.items()) + "; tariff N: who holds it"
 
 
@@ -54,12 +64,15 @@ def query(
             while True:
                 with console.status(question.words):
                     answer = ask(end, question, timeout, least, targets)
+                everybody = (targets or question.targets) == EVERYBODY
+                with console.status("who does not answer?"):
+                    unheard = silent(end, names, answer, timeout) if everybody and not least else []
                 if as_json:
-                    print(json.dumps(fields(answer, names)), flush=True)
+                    told = {"silent": [names[one] for one in unheard]} if unheard else {}
+                    print(json.dumps({**fields(answer, names), **told}), flush=True)
                 else:
-                    for line in said(answer, names):
+                    for line in [*said(answer, names), *lines(unheard, names)]:
                         console.print(line, markup=False)
-                    everybody = (targets or question.targets) == _ALL
                     console.print(coverage(answer, len(names) if everybody else 0), style="dim")
                 asked += 1
                 if not every or asked == times:

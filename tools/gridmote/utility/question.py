@@ -21,7 +21,7 @@ from gossip.quantity import (
 from gossip.wire import IED, METER, SSC
 from gridmote.fault import Fault
 
-_ALL = IED | METER | SSC
+EVERYBODY = IED | METER | SSC
 ROLES = {"ied": IED, "meter": METER, "ssc": SSC}
 _REFUSED = 2  # gossip.query, what became of who was asked
 _AGAIN_S = 0.5
@@ -44,10 +44,10 @@ QUESTIONS = {
     "highest": Question(MAX, VOLTAGE, METER, "the highest voltage"),
     "span": Question(SPAN, ANGLE, METER, "the largest difference of phase angles"),
     "frequency": Question(MEAN, FREQUENCY, METER, "the mean frequency"),
-    "count": Question(COUNT, 0, _ALL, "how many nodes are there"),
+    "count": Question(COUNT, 0, EVERYBODY, "how many nodes are there"),
     "needs": Question(PERIODS, 0, IED, "energy that appliances need today, by period (UTC)"),
     "tomorrow": Question(PERIODS, 1, IED, "energy that appliances need tomorrow, by period (UTC)"),
-    "versions": Question(VERSIONS, 0, _ALL, "which applications run"),
+    "versions": Question(VERSIONS, 0, EVERYBODY, "which applications run"),
 }
 
 
@@ -55,7 +55,7 @@ def question_of(text):
     """The Question of "voltage", "tariff 7" and the like; Fault."""
     words = text.split()
     if len(words) == 2 and words[0] == "tariff" and words[1].isdigit() and 0 < int(words[1]) < 1 << 30:
-        return Question(HELD, int(words[1]) & 0xFFFF, _ALL, f"who holds tariff {words[1]}, and who does not")
+        return Question(HELD, int(words[1]) & 0xFFFF, EVERYBODY, f"who holds tariff {words[1]}, and who does not")
     if text not in QUESTIONS:
         raise Fault(f"{text}: unknown; there are {', '.join(QUESTIONS)} and tariff N")
     return QUESTIONS[text]
