@@ -21,6 +21,7 @@ NEAR, FAR = "10.77.0.1", "10.77.0.2"
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # linux/if_tun.h
 _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C  # linux/sockios.h
+_SIOCADDRT, _RTF_UP = 0x890B, 1  # linux/sockios.h, linux/route.h
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40  # linux/if.h
 _SELF = "/proc/thread-self/ns/net"
 _TCP = 6
@@ -89,7 +90,7 @@ class Namespace:
 
 
 def _configure(address):
-    """Bring up the loopback and the device `path`, of a network of 256 addresses."""
+    """Bring up the loopback and the device `path`, of a network of 256 addresses, where multicast goes, too."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 
         def ask(request, name, value):
@@ -102,6 +103,10 @@ def _configure(address):
         ask(_SIOCSIFNETMASK, b"path", inet("255.255.255.0"))
         for name in (b"lo", b"path"):
             ask(_SIOCSIFFLAGS, name, struct.pack("H", _IFF_UP | _IFF_RUNNING))
+        device = ctypes.create_string_buffer(b"path")
+        route = struct.pack("L16s16s16sH6xLLhPLLH", 0, inet("224.0.0.0"), inet("0.0.0.0"), inet("240.0.0.0"),
+                            _RTF_UP, 0, 0, 0, ctypes.addressof(device), 0, 0, 0)
+        fcntl.ioctl(sock, _SIOCADDRT, route)
 
 
 class LossyPath:

@@ -18,7 +18,8 @@ class Mesh:
 
     faces: their ports, in the same order. loss: share of datagrams lost; delay_s: (least, most) each; doubled:
     share delivered twice. allowed(a, b): whether a datagram may pass from member a to member b. carried, lost:
-    datagrams; carried_bytes.
+    datagrams; carried_bytes. tap(a, b, datagram): what member a sent to b, lost or not.
+    send(a, b, datagram): hand it to b now, as if from a.
     """
 
     def __init__(self, ports, seed, loss=0.0, delay_s=(0.0, 0.02), doubled=0.0):
@@ -27,6 +28,7 @@ class Mesh:
         self._random = random.Random(seed)
         self.loss, self.delay_s, self.doubled = loss, delay_s, doubled
         self.allowed = lambda a, b: True
+        self.tap = lambda a, b, datagram: None
         self.carried = self.lost = self.carried_bytes = 0
         self._faces = []
         self._waiting = []  # heap of (due, tie, from, to, datagram)
@@ -59,7 +61,9 @@ class Mesh:
             now = time.monotonic()
             while self._waiting and self._waiting[0][0] <= now:
                 _, _, a, b, datagram = heapq.heappop(self._waiting)
-                self._pass(a, b, datagram)
+                self.carried += 1
+                self.carried_bytes += len(datagram)
+                self.send(a, b, datagram)
             patience = min(0.05, self._waiting[0][0] - now) if self._waiting else 0.05
             for key, _ in self._selector.select(max(0, patience)):
                 self._take(key.fileobj, key.data)
@@ -73,6 +77,7 @@ class Mesh:
             a = self._member.get(port)
             if a is None:
                 continue
+            self.tap(a, b, datagram)
             if not self.allowed(a, b) or self._random.random() < self.loss:
                 self.lost += 1
                 continue
@@ -81,9 +86,7 @@ class Mesh:
                 due = time.monotonic() + self._random.uniform(*self.delay_s)
                 heapq.heappush(self._waiting, (due, self._tie, a, b, datagram))
 
-    def _pass(self, a, b, datagram):
-        self.carried += 1
-        self.carried_bytes += len(datagram)
+    def send(self, a, b, datagram):
         with contextlib.suppress(OSError):  # the member is down
             self._faces[a].sendto(datagram, ("127.0.0.1", self._ports[b]))
 
