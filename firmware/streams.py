@@ -1,7 +1,7 @@
 """Gossip over TCP, for peers that UDP does not reach: a few connections that never hold anybody up."""
 
 import select
-from time import ticks_diff
+from time import ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -14,10 +14,13 @@ _STRANGE_MS = const(15000)  # until the first datagram that is sealed well, the 
 _STUCK_MS = const(20000)  # until what waits has been taken
 _AGAIN_MS = const(1000)  # between tries to reach one address; nobody loses the place to another before
 _TCP = const(0x20)  # wire.py: the binding, in the flags
+_TO = const(19)  # and the boot that a datagram is made for, two bytes
 
 
 class _Line:
-    """A connection. sock None: none. known: a datagram came that proves the segment's key."""
+    """A connection. sock None: none. known: a datagram came that proves the segment's key, and is of this boot."""
+
+    sock = None
 
     def __init__(self):
         self.splitter = Splitter()
@@ -60,9 +63,10 @@ class Streams:
         self._network = network
         self._received = received
         self._idle_ms = idle_ms
-        self._lines = []
+        # later there is no such room in one piece: whoever connects would end the node
+        self._lines = [_Line() for _ in range(_LINES if port else 0)]
         self._tried = []  # addresses, since:
-        self._since = 0
+        self._since = ticks_ms()
         self.seeds = []
         self.garbage = self.stuck = self.crowded = 0
         self._listener = None
@@ -78,7 +82,7 @@ class Streams:
         try:
             for _ in self._poller.ipoll(0) if self._listener else ():
                 self._begin(self._network.accept(self._listener), now)
-        except OSError:  # it has gone again
+        except (OSError, MemoryError):  # it has gone again, or may come again
             pass
         for line in self._lines:
             if line.sock:
@@ -132,9 +136,9 @@ class Streams:
         self._tried.append(address)
         try:
             sock = self._network.connect("%d.%d.%d.%d" % tuple(address[:4]), address[4] << 8 | address[5])
-        except OSError:
+            return self._begin((sock, address), now)
+        except (OSError, MemoryError):
             return None
-        return self._begin((sock, address), now)
 
     def _serve(self, line, now):
         event = 0
@@ -174,5 +178,6 @@ class Streams:
                 reason = self._received(splitter.buf, size, line.address, now)
                 if line.sock is not sock:
                     return
-                if reason < 2 or reason > 9:  # wire.REASONS up to `seal` are anybody's
+                # wire.REASONS up to `stale` are anybody's, who recorded something; so is what is for any boot
+                if (reason < 2 or reason > 10) and splitter.buf[_TO : _TO + 2] != b"\0\0":
                     line.known, line.heard = True, now

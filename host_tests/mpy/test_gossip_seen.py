@@ -41,10 +41,11 @@ class Model:
         key = part(key, seq)
         numbers = self.of(key)
         if numbers is None:
-            if len(self.came) == self.size:
-                loose = [entry for entry in self.came if entry[0][0] > 15]
-                if not loose:
-                    return -1
+            loose = [entry for entry in self.came if entry[0][0] > 15]
+            signed = [entry for entry in self.came if entry[0][0] <= 15]
+            if key[0] <= 15 and len(signed) == self.size - 2:
+                self.came.remove(signed[0])
+            elif len(self.came) == self.size:
                 self.came.remove(loose[0])
             numbers = set()
         else:
@@ -73,12 +74,15 @@ for _ in range(40):
     pairs = [struct.unpack_from(">II", buf, 4 + 8 * i) for i in range(len(model.came))]
     assert pairs == [(key[0], max(numbers)) for key, numbers in reversed(model.came)]
 
-# origins that sign never go, not even when there is no room left
+# fifteen origins that sign, and any number of others, leave two places for the others and six for them
 seen = Seen(8)
-for key in range(1, 9):
+for key in range(1, 16):
     assert seen.mark(key, 5) == 0
-assert seen.mark(77, 1) == -1 and seen.mark(9, 1) == -1
-assert [seen.state(key, 5) for key in range(1, 9)] == [DUPLICATE] * 8
+assert seen.count == 6 and [seen.state(key, 5) for key in range(10, 16)] == [DUPLICATE] * 6
+for key in range(77, 97):
+    assert seen.mark(key, 1) == 0 and seen.mark(key, 2) == 1
+assert [seen.state(key, 5) for key in range(10, 16)] == [DUPLICATE] * 6 and seen.state(96, 1) == DUPLICATE
+assert seen.mark(1, 6) == 0 and seen.state(96, 1) == seen.state(95, 1) == DUPLICATE and seen.state(10, 5) == OK
 
 # the edges: the first number, the last, the window's ends, and a jump over everything
 seen = Seen(8)

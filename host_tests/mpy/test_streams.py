@@ -63,8 +63,9 @@ class Net:
 
 
 class Rig:
-    def __init__(self, listens=True):
-        self.net, self.now = Net(), START
+    def __init__(self, listens=True, start=START):
+        self.net, self.now = Net(), start
+        module.ticks_ms = lambda: start
         self.heard, self.reason = [], wire.OK
         self.on_heard = None
         self.streams = Streams(self.net, 7113 if listens else 0, self._received, IDLE_MS)
@@ -95,6 +96,19 @@ class Rig:
 
     def open(self):
         return self.streams.status()["tcp"]
+
+
+class Crowded:
+    """In the place of a call: so many times there is no memory, then an OSError."""
+
+    def __init__(self, times, errno=11):
+        self.times, self.errno = times, errno
+
+    def __call__(self, *_):
+        self.times -= 1
+        if self.times >= 0:
+            raise MemoryError("memory allocation failed, allocating 2468 bytes")
+        raise OSError(self.errno)
 
 
 def datagram(size=100, fill=7):
@@ -137,15 +151,18 @@ def test_garbage():
 
 
 def test_who_proves_nothing_goes():
-    """Neither silence nor datagrams that anybody can make keep a connection; what is sealed well does."""
-    for reason in (None, wire.BAD_SEAL, wire.SHORT, wire.STALE, wire.OK):
-        most_ms = IDLE_MS if reason in (wire.STALE, wire.OK) else 15000
+    """Neither silence nor datagrams that anybody can make, or has recorded, keep a connection; what is sealed well
+    for this boot does."""
+    ours, anyones = datagram(), datagram(fill=0)
+    said = ((None, b""), (wire.BAD_SEAL, ours), (wire.SHORT, ours), (wire.STALE, ours), (wire.OK, anyones))
+    for reason, data in said + ((wire.OK, ours), (wire.DUPLICATE, ours)):
+        most_ms = IDLE_MS if data == ours and reason in (wire.OK, wire.DUPLICATE) else 15000
         rig = Rig()
         rig.reason = reason
         sock = rig.come()
         for _ in range(10):
-            if reason is not None:
-                sock.inbox += framed(datagram())
+            if data:
+                sock.inbox += framed(data)
             rig.run(1000)
         rig.run(most_ms - 11000 if most_ms == 15000 else most_ms - 1000, 500)
         assert not sock.closed, reason
@@ -229,6 +246,33 @@ def test_crowd():
     rig.run(20)
 
 
+def test_a_heap_in_pieces():
+    """Whoever connects then is out, and nobody else; the room for four is taken at the start."""
+    rig = Rig()
+    line, accept = module._Line, rig.net.accept
+    module._Line = rig.net.accept = Crowded(2)
+    rig.run(30)
+    rig.net.accept = accept
+    socks = [rig.come(k, framed(datagram())) for k in range(4)]
+    assert not any(sock.closed for sock in socks) and rig.open() == 4
+    rig = Rig(False)  # this one takes room when it reaches out
+    module._Line = Crowded(1)
+    assert not rig.send()
+    module._Line = line
+    rig.run(1100)
+    assert rig.send()
+
+
+def test_tries_go_on_wherever_the_ticks_begin():
+    for start in (5000, ticks_add(0, -5000), ticks_add(5000, -(1 << 28))):
+        rig = Rig(False, start)
+        rig.net.connect = refused = Crowded(0, 111)
+        for _ in range(20):
+            rig.send()
+            rig.run(1000)
+        assert refused.times <= -19, (start, refused.times)
+
+
 def test_closed_while_it_is_read():
     """What is done about a datagram may end the connection that it came over, and begin another in its place."""
     rig = Rig()
@@ -268,5 +312,7 @@ test_who_proves_nothing_goes()
 test_a_peer_that_never_reads()
 test_reaching_out()
 test_crowd()
+test_a_heap_in_pieces()
+test_tries_go_on_wherever_the_ticks_begin()
 test_closed_while_it_is_read()
 test_bytes_of_any_kind()

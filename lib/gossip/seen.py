@@ -17,14 +17,15 @@ _OK = const(0)
 _DUPLICATE = const(13)
 _OLD = const(16)
 _BLOCK = const(14)
+_LOOSE = const(2)
 _ENTRY = const(12)  # key u32, highest sequence u32, a bit for each of the 32 up to it, at its number modulo 32
 
 
 class Seen:
     """size: origins. A key is an origin, or what stands for one (relay.key_of); up to SIGNERS they sign.
 
-    The entry used last stands first. Where there is no room, that of the origin goes that does not sign and was
-    used longest ago; one that signs never goes.
+    The entry used last stands first. Two are for who does not sign; where there is no room, of either that goes
+    which was used longest ago: what signs is known to gossip.trust for good.
     """
 
     _fresh = 0  # entries used since the last `age`: they are the first ones
@@ -62,12 +63,10 @@ class Seen:
         return _DUPLICATE if self._array[at + 8 + (seq >> 3 & 3)] >> (seq & 7) & 1 else _OK
 
     def mark(self, key, seq):
-        """It came, and was new. The highest that came before, 0: none, -1: there is no room."""
+        """It came, and was new. The highest that came before, 0: none."""
         array, at, high = self._array, self._find(key, seq), 0
         if at < 0:
-            at = self._room()
-            if at < 0:
-                return at
+            at = self._room(key <= _SIGNERS)
             pack_into(">III", array, at, key, seq, 0)
         else:
             high = unpack_from(">I", array, at + 4)[0]
@@ -81,16 +80,18 @@ class Seen:
         array[:_ENTRY] = entry
         return high
 
-    def _room(self):
-        at = _ENTRY * self.count
-        if at < len(self._array):
+    def _room(self, signs):
+        array, end = self._array, _ENTRY * self.count
+        signed = [at for at in range(0, end, _ENTRY) if unpack_from(">I", array, at)[0] <= _SIGNERS]
+        if signs and _ENTRY * (len(signed) + _LOOSE) >= len(array):
+            return signed[-1]
+        if end < len(array):
             self.count += 1
-            return at
-        while at:
+            return end
+        at = end - _ENTRY
+        while at in signed:
             at -= _ENTRY
-            if unpack_from(">I", self._array, at)[0] > _SIGNERS:
-                return at
-        return -1
+        return at
 
     def digest(self, buf, at):
         """Write (key, highest sequence) of all; how many."""
