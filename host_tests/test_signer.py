@@ -174,7 +174,7 @@ def test_what_no_node_would_take_costs_nothing(tmp_path, used):
             one.sign(**{**good, name: value})
     assert not used and one.left() == (1, 32, 32)
     assert one.sign(**{**good, "body": bytes(407)})[0].seq == 1
-    assert one.reserve(1, 10) == 2 and one.reserve(2) == 1
+    assert one.reserve(1) == 2 and one.reserve(2) == 1
     assert one.sign(**{**good, "seq": 100})[0].seq == 100
     with pytest.raises(Fault, match="up to 100 they were used"):
         one.sign(**{**good, "seq": 100})

@@ -1,11 +1,13 @@
 """What the recovery key signs by `gridmote tariff keys --replace` and `revoke`, heard by a node's own Trust."""
 
+import shutil
 import time
 
 import pytest
 
 from gossip.trust import Trust
 from gossip.wire import KEY, NUMBER_MOST, OK, OLD, REVOKE, SIGNATURE, TARIFF
+from gridmote.fault import Fault
 from gridmote.sign import store
 from gridmote.sign.message import seal
 from gridmote.sign.signer import Signer
@@ -96,20 +98,94 @@ def test_revoked(tmp_path, keys):
     node = Node(keys)
     before = signed(tmp_path, keys)
     assert node.hears(before) == OK
-    stolen = [signed(tmp_path, keys) for _ in range(2)]
+    stolen = [signed(tmp_path, keys) for _ in range(3)]
     revoked, said = from_recovery(tmp_path, "revoke", 1, "--keys", keys, name="revoke.signed")
     assert (revoked.payload[0], revoked.payload[1], revoked.origin) == (REVOKE, 0, 1)
     assert "keys below epoch 2 end" in said and "the key that signs now is among them" in said
+    assert revoked.seq == stolen[-1].seq + 1
     damaged = revoked._replace(payload=revoked.payload[:12] + b"\xff" + revoked.payload[13:])
     assert node.hears(damaged) == SIGNATURE
     assert node.hears(stolen[0]) == OK
     assert node.hears(revoked) == OK and node.hears(revoked) == OLD
-    assert node.hears(stolen[1]) == SIGNATURE and node.hears(signed(tmp_path, keys)) == SIGNATURE
+    assert node.hears(stolen[1]) == SIGNATURE and node.hears(stolen[2]) == SIGNATURE
     replaced, _ = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--height", 5)
     assert [node.hears(one) for one in (replaced, signed(tmp_path, keys))] == [OK, OK]
     again, said = from_recovery(tmp_path, "revoke", 2, "--keys", keys, "--origin", 7, name="revoke.signed")
-    assert again.origin == 7 and "among them" not in said
+    assert again.origin == 7 and "among them" not in said and "no more" not in run("keys", "--keys", keys).stdout
     assert [node.hears(one) for one in (again, signed(tmp_path, keys))] == [OK, OK]
+
+
+def test_a_revoked_key_signs_no_more(tmp_path, keys):
+    """Whoever made the revocation: refused with what to do, and no signature is used up."""
+    signed(tmp_path, keys)
+    from_recovery(tmp_path, "revoke", 4, "--keys", keys, name="revoke.signed")
+    state = (keys / "tariff/state").read_bytes()
+    done = run("sign", "a.json", "--keys", keys, "--force")
+    assert done.exit_code == 1 and "its key, epoch 1, was revoked" in done.stderr
+    assert "gridmote tariff keys --replace --recovery FOLDER makes another" in done.stderr
+    assert (keys / "tariff/state").read_bytes() == state and len(done.stderr.splitlines()) == 1
+    assert "key 1: revoked, it signs no more" in run("keys", "--keys", keys).stdout
+    _, said = from_recovery(tmp_path, "keys", "--keys", keys, "--replace", "--height", 5)
+    assert "key 5: 0 of 32" in said, "no node takes one that is below what was revoked"
+    assert signed(tmp_path, keys).payload[1] == 5
+    from_recovery(tmp_path, "revoke", 2, "--keys", keys, name="revoke.signed")
+    with pytest.raises(Fault, match="epoch 4: there are 5 to 255"):
+        Signer(keys).replace(5, epoch=4)
+
+
+def test_a_revocation_is_written_down_before_it_is_in_a_file(tmp_path, keys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "revoke.signed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gridmote.tariff.revoke_command.write", full)
+        assert run("revoke", 1, "--keys", keys, "--recovery", "safe").exit_code == 1
+    prices(tmp_path)
+    assert "was revoked" in run("sign", "a.json", "--keys", keys).stderr
+    from_recovery(tmp_path, "revoke", 1, "--keys", keys, name="revoke.signed")
+
+
+def test_the_older_of_two_keys_is_revoked(tmp_path, keys):
+    """The newer one signs at once, and the older one tells nobody of it any more."""
+    signer = Signer(keys)
+    with signer._ledger.held() as state:
+        state["keys"][0]["next"] = 26
+        signer._ledger.commit(state)
+    signed_two = signer.sign(TARIFF, 7, 1, 0, 60, 1000, 2000, b"x")
+    assert [one.payload[:2] for one in signed_two] == [bytes([KEY, 1]), bytes([TARIFF, 1])]
+    from_recovery(tmp_path, "revoke", 1, "--keys", keys, name="revoke.signed")
+    assert [signed(tmp_path, keys).payload[1] for _ in range(3)] == [2, 2, 2]
+    assert bytes.fromhex((keys / "tariff.pub").read_text())[8] == 2  # what nodes are provisioned with
+
+
+def test_a_copy_without_the_tariff_key(tmp_path, keys, monkeypatch):
+    """What is left after the loss of a disk: a copy of the rest, and the recovery key. Nodes follow."""
+    node = Node(keys)
+    assert node.hears(signed(tmp_path, keys)) == OK
+    shutil.copytree(keys, tmp_path / "copy", ignore=shutil.ignore_patterns("tariff"))
+    shutil.rmtree(keys)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    (tmp_path / "copy").rename(keys)
+    replaced, said = from_recovery(tmp_path, "keys", "--keys", keys, "--replace", "--height", 5)
+    assert "key 3: 0 of 32" in said and node.hears(replaced) == OK
+    assert node.hears(signed(tmp_path, keys)) == OK
+
+
+def test_after_the_last_epoch(tmp_path, keys):
+    """255: no key follows it by itself, which is told; the recovery key begins anew, and nodes follow."""
+    Signer(keys).replace(5, epoch=255)
+    node = Node(keys)
+    assert node.hears(signed(tmp_path, keys)) == OK
+    said = run("keys", "--keys", keys).stdout
+    assert "key 255: 1 of 32" in said and "--replace --recovery FOLDER begins anew, before it is used up" in said
+    for _ in range(31):
+        last = signed(tmp_path, keys)
+    assert last.payload[1] == 255
+    done = run("sign", "a.json", "--keys", keys, "--force")
+    assert "all used; gridmote tariff keys --replace --recovery FOLDER makes another" in done.stderr
+    replaced, said = from_recovery(tmp_path, "keys", "--keys", keys, "--replace", "--height", 5)
+    assert "key 1: 0 of 32" in said
+    assert [node.hears(one) for one in (replaced, signed(tmp_path, keys))] == [OK, OK]
 
 
 @pytest.mark.parametrize("arguments, why", [

@@ -20,9 +20,9 @@ from gridmote.sign.ledger import Ledger, guess, locked
 from gridmote.sign.message import check, seal
 
 HEIGHT = 10  # 1,024 signatures: three weeks of half-hourly tariffs
+EPOCH_MOST = 255
 _ANNOUNCE_DAYS = 90  # how long a node that was off may still learn of the next key
 _EVERYWHERE = 7
-_LAST_EPOCH = 255
 _APART = 1 << 20  # sequence numbers left out where it is not known which were used
 _MONTH_S = 2592000
 
@@ -35,6 +35,8 @@ class Signer:
 
     At 80 % of a key the next one is made, and announced by a message KEY, again after each 1/60 of a key's
     signatures; at 95 % the next one signs, and what is left of the old one announces it to nodes that were off.
+    Every message has the sequence number that follows the one before: where one was left out, nodes would ask each
+    other for it. Revoked keys sign nothing.
     """
 
     def __init__(self, fleet, watch=keys.watch_nothing, now=time.time):
@@ -63,25 +65,35 @@ class Signer:
         """A new tariff key in place of one that is lost, stolen, copied or restored -> its public key, for the KEY
         message of the recovery key (Recovery.sign). The old folder is kept beside it, and signs no more.
 
-        epoch: not below what was revoked; else two above the last. Sequence numbers go on well above the last that
-        is known; if a thief has used up those of an origin, sign as another origin: 1 to 15, None as before.
+        epoch: not below what was revoked; else two above the last, after 255 the least that may be. Sequence
+        numbers go on well above the last that is known; if a thief has used up those of an origin, sign as another
+        origin: 1 to 15, None as before.
         """
         with self._alone():
-            epochs = [int(one.name) for one in self.folder.glob("*") if one.name.isdigit()]
-            epoch = epoch or max(epochs, default=0) + 2  # a thief may have made the next one
-            if not 1 <= epoch <= _LAST_EPOCH:
-                raise Fault(f"epoch {epoch}: there are 1 to {_LAST_EPOCH}; beyond, nodes are provisioned anew")
-            origin = origin or _origin(guess(self.folder))
+            was = guess(self.folder)
+            least = was.get("least", 1)
+            epoch = epoch or max(self._last() + 2, least)  # a thief may have made the next one
+            if epoch > EPOCH_MOST:
+                epoch = least  # the recovery key's message replaces whatever nodes have
+            if not least <= epoch <= EPOCH_MOST:
+                raise Fault(f"epoch {epoch}: there are {least} to {EPOCH_MOST}")
+            origin = origin or _origin(was)
             if not 1 <= origin <= SIGNERS:
                 raise Fault(f"origin {origin}: there are 1 to {SIGNERS}")
-            known = guess(self.folder).get("seq", {}).values()
+            known = was.get("seq", {}).values()
             base = max([seq + _APART for seq in known] + [int(self._now() - 1767225600) // _MONTH_S * _APART])
             if self.exists():
                 os.rename(self.folder, self._kept_as(int(self._now())))
                 settle(self._fleet)
             self._loaded = {}
-            self._create(height, epoch, base, origin)
+            self._create(height, epoch, base, origin, least)
         return self.public()
+
+    def _last(self):
+        """The highest epoch that there was, as far as is known: a copy of the fleet's keys may lack the folder."""
+        epochs = [int(one.name) for one in self.folder.glob("*") if one.name.isdigit()]
+        published = bytes.fromhex(store.read_public(self._fleet / "tariff.pub"))
+        return max([*epochs, published[8] if published else 0])
 
     def _kept_as(self, now):
         """A free name for the old folder."""
@@ -103,38 +115,60 @@ class Signer:
             one = _signing(state)
             return one["epoch"], store.size(one) - one["next"], store.size(one)
 
-    def reserve(self, origin, count=1):
-        """The first of `count` sequence numbers of an origin that nothing else will have: for orders, queries."""
+    def reserve(self, origin):
+        """A sequence number of an origin that nothing else will have: for what the recovery key signs."""
         with self._ledger.held() as state:
-            first = _take_seq(state, origin, 0, count)
+            seq = _take_seq(state, origin, 0)
             self._ledger.commit(state)
-        return first
+        return seq
+
+    def revoke(self, epoch):
+        """No key up to this epoch signs any more, nor is one made: the recovery key has ended them."""
+        with self._ledger.held() as state:
+            state["least"] = max(state.get("least", 1), epoch + 1)
+            self._ledger.commit(state)
+            self._publish(state)
+
+    def revoked(self):
+        """Whether no key is left that may sign."""
+        with self._ledger.held() as state:
+            return _ended(state, _signing(state))
 
     def sign(self, kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body):
         """[Signed]: this message, and before it a KEY when one is due; to be sent in that order.
 
-        seq 0: the next of the origin; another one has to be above all before. Times are SOC.
+        seq 0: the next of the origin; another one has to be above all before. Times are SOC. body: bytes, or what
+        gives them when it is called with the sequence number of the message.
         """
         if kind == REVOKE:
             raise Fault("only the recovery key revokes")
         with self._ledger.held() as state:
+            self._refuse(state)
             self._renew(state)
-            one = _signing(state)
-            check(one["height"], kind, reach, origin, seq, lifetime_s, valid_from, valid_until, body)
-            jobs, (old, *new) = [], state["keys"]
-            if new and old["next"] < store.size(old) and state["since"] >= store.size(old) // 60:
+            one, jobs, (old, *new) = _signing(state), [], state["keys"]
+            due = new and old["next"] < store.size(old) and state["since"] >= store.size(old) // 60
+            if due and not _ended(state, old):
                 now, state["since"] = int(self._now()), 0
                 jobs.append((old, KEY, _EVERYWHERE, 0, now, now + _ANNOUNCE_DAYS * 86400, self._key(new[0]).public))
             jobs.append((one, kind, reach, seq, valid_from, valid_until, body))
             state["since"] += 1
             taken = []
-            for one, kind, reach, seq, *said in jobs:
-                leaf, seq = store.take_leaf(one), _take_seq(state, origin, seq)
-                taken.append((self._key(one), leaf, kind, reach, origin, seq, lifetime_s, *said))
+            for one, kind, reach, seq, since, until, body in jobs:
+                seq = _take_seq(state, origin, seq)
+                said = kind, reach, origin, seq, lifetime_s, since, until, body(seq) if callable(body) else body
+                check(one["height"], *said)
+                taken.append((self._key(one), store.take_leaf(one), *said))
             self._ledger.commit(state)
             signed = [seal(*one) for one in taken]
             self._publish(state)
         return signed
+
+    def _refuse(self, state):
+        """Fault where every key was revoked: no node would take what it signs."""
+        one = _signing(state)
+        if _ended(state, one):
+            raise Fault(f"{self.folder}: its key, epoch {one['epoch']}, was revoked, and nodes believe it no more; "
+                        "gridmote tariff keys --replace --recovery FOLDER makes another")
 
     @contextlib.contextmanager
     def _alone(self):
@@ -148,8 +182,8 @@ class Signer:
         except OSError as error:
             raise Fault(f"{error.filename or self._fleet}: {error.strerror}") from None
 
-    def _create(self, height, epoch, base, origin):
-        state = {"seq": {}, "base": base, "since": 0, "origin": origin}
+    def _create(self, height, epoch, base, origin, least=1):
+        state = {"seq": {}, "base": base, "since": 0, "origin": origin, "least": least}
         store.create(self.folder, epoch, height, self._watch, True, state)
         with self._ledger.held() as state:
             self._publish(state)
@@ -157,7 +191,7 @@ class Signer:
     def _renew(self, state):
         """Make the next key when the newest is used up to 80 %."""
         newest = state["keys"][-1]
-        if newest["next"] < store.size(newest) * 4 // 5 or newest["epoch"] == _LAST_EPOCH:
+        if newest["next"] < store.size(newest) * 4 // 5 or newest["epoch"] == EPOCH_MOST:
             return
         made = store.add(self.folder, newest["epoch"] + 1, newest["height"], self._watch)
         self._loaded.pop(made["epoch"], None)
@@ -180,19 +214,23 @@ class Signer:
 
 
 def _signing(state):
-    """The key that signs now: the older of two up to 95 %."""
+    """The key that signs now: the older of two up to 95 %, unless it was revoked."""
     old, *new = state["keys"]
-    return new[0] if new and old["next"] >= store.size(old) * 19 // 20 else old
+    return new[0] if new and (old["next"] >= store.size(old) * 19 // 20 or _ended(state, old)) else old
+
+
+def _ended(state, one):
+    return one["epoch"] < state.get("least", 1)  # a state of before has none
 
 
 def _origin(state):
     return state.get("origin", 1)
 
 
-def _take_seq(state, origin, seq, count=1):
+def _take_seq(state, origin, seq):
     after = state["seq"].get(str(origin), state["base"])
-    first = seq or after + 1
-    if not after < first <= NUMBER_MOST - count + 1:
-        raise Fault(f"sequence number {first} of origin {origin}: up to {after} they were used")
-    state["seq"][str(origin)] = first + count - 1
-    return first
+    seq = seq or after + 1
+    if not after < seq <= NUMBER_MOST:
+        raise Fault(f"sequence number {seq} of origin {origin}: up to {after} they were used")
+    state["seq"][str(origin)] = seq
+    return seq

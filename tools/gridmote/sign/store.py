@@ -37,7 +37,9 @@ def add(folder, epoch, height, watch):
 def take_leaf(entry):
     """The next leaf of a key; Fault if all are used."""
     if entry["next"] >= size(entry):
-        raise Fault(f"epoch {entry['epoch']}: its {size(entry):,} one-time keys are all used; make new keys")
+        remedy = ("gridmote tariff keys --replace --recovery FOLDER makes another" if entry["epoch"] else
+                  "nodes have to be provisioned with another recovery key")
+        raise Fault(f"epoch {entry['epoch']}: its {size(entry):,} one-time keys are all used; {remedy}")
     entry["next"] += 1
     return entry["next"] - 1
 

@@ -29,7 +29,8 @@ def revoke_keys(
     """End the keys up to an epoch for good: nodes that hear of it believe nothing that they sign.
 
     For a key that is stolen while there is no new one yet; [bold]gridmote tariff keys --replace[/] brings one, and
-    ends the old ones of itself where it arrives. [bold]gridmote tariff keys[/] says which epoch signs now.
+    ends the old ones of itself where it arrives. What is ended signs no more here, either.
+    [bold]gridmote tariff keys[/] says which epoch signs now.
 
     [bold]gridmote tariff revoke 1 --recovery /media/stick/recovery[/], then [bold]gridmote is inject
     revoke.signed ...[/]
@@ -43,8 +44,9 @@ def revoke_keys(
         write(out, [message], force)
         console.print(f"  {message.summary}; signed by the recovery key, in {out}: gridmote is inject sends it",
                       markup=False)
-        if signing.existing(keys, signing.watch()).left()[0] <= epoch:
-            console.print("  the key that signs now is among them: gridmote tariff keys --replace makes another")
+        if signing.existing(keys, signing.watch()).revoked():
+            console.print("  the key that signs now is among them, and signs no more: gridmote tariff keys "
+                          "--replace makes another")
     except OSError as error:
         give_up("tariff revoke", f"{error.filename}: {error.strerror}")
     except Fault as fault:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from gossip.wire import HEAD, KEY, REVOKE, SEAL, TARIFF
 from gridmote.fault import Fault
 from gridmote.sign.key import signature_size, watch_on
 from gridmote.sign.recovery import Recovery
-from gridmote.sign.signer import HEIGHT, Signer
+from gridmote.sign.signer import EPOCH_MOST, HEIGHT, Signer
 from gridmote.tariff.issue import summary
 from gridmote.tariff.messages import Message
 
@@ -19,6 +20,7 @@ _EVERYWHERE = 7
 _LIFETIME_MOST_S = 65535
 _ANNOUNCED_S = 90 * 86400  # how long a node that was off may learn of a key that the recovery key brings
 _ENVELOPE = HEAD + 12 + SEAL  # bytes of a datagram besides body and signature
+_ANOTHER = "gridmote tariff keys --replace --recovery FOLDER"
 _RENEWED = (4, 5)  # of a key's signatures: then the next key is made
 
 
@@ -30,6 +32,7 @@ class Left(NamedTuple):
     size: int
     made_s: float  # when, POSIX
     live: tuple  # epochs of all live keys
+    revoked: bool = False
 
     @property
     def renewal(self):
@@ -48,12 +51,16 @@ def left(signer):
     epoch, rest, size = signer.left()
     made_s = (signer.folder / str(epoch) / "key").stat().st_mtime  # it is never written again
     live = tuple(sorted(int(each.name) for each in signer.folder.iterdir() if each.name.isdigit()))
-    return Left(epoch, size - rest, size, made_s, live)
+    return Left(epoch, size - rest, size, made_s, live, signer.revoked())
 
 
 def told(left):
     """One line for a person."""
+    if left.revoked:
+        return f"key {left.epoch}: revoked, it signs no more; {_ANOTHER} makes another"
     text = f"key {left.epoch}: {left.used:,} of {left.size:,} signatures used, {left.size - left.used:,} left"
+    if left.epoch == EPOCH_MOST:
+        return f"{text}; no epoch comes after it: {_ANOTHER} begins anew, before it is used up"
     if left.used >= left.renewal:
         return f"{text}; the next key is {'made' if len(left.live) > 1 else 'made with the next signature'}"
     at_s = left.renewal_s(time.time())
@@ -85,21 +92,25 @@ def datagram_bytes(issue, signature):
 
 
 def signed(signer, found, lifetime_s, zone, unit):
-    """[Message] of Issues, numbered by the signer, and before them the next key where that is due.
+    """[Message] of Issues, numbered by the signer, and before one the next key where that is due.
 
     lifetime_s: how long they are passed on; None: as long as they are valid, if a datagram can say that.
     """
-    now = int(time.time())
-    origin = signer.origin()
-    first = signer.reserve(origin, len(found))
+    now, origin = int(time.time()), signer.origin()
     messages = []
-    for number, issue in enumerate(found, first):
-        issue.table.number = number
+    for issue in found:
         life_s = lifetime_s or min(max(issue.until - now, 1), _LIFETIME_MOST_S)
-        said = summary(issue, zone, unit)
-        for each in signer.sign(TARIFF, _EVERYWHERE, origin, 0, life_s, issue.since, issue.until, issue.body()):
-            messages.append(_message(each, said))
+        body = partial(_numbered, issue)
+        made = signer.sign(TARIFF, _EVERYWHERE, origin, 0, life_s, issue.since, issue.until, body)
+        said = summary(issue, zone, unit)  # its number is known now
+        messages += [_message(each, said) for each in made]
     return messages
+
+
+def _numbered(issue, seq):
+    """A table's number is the sequence number that it is signed with."""
+    issue.table.number = seq
+    return issue.body()
 
 
 def _message(given, said):
@@ -120,11 +131,14 @@ def replaced(folder, recovery, watch, height, origin=None):
 
 
 def revoked(folder, recovery, watch, epoch, origin=None):
-    """[Message]: the REVOKE that ends the keys up to this epoch, signed by the recovery key. Fault."""
+    """[Message]: the REVOKE that ends the keys up to this epoch, signed by the recovery key; here they sign no more
+    from now on. Fault."""
     place = Recovery(Path(recovery), watch)
     place.public()
     signer = existing(folder, watch)
-    return _recovered(signer, place, REVOKE, bytes([epoch + 1]), origin or signer.origin())
+    made = _recovered(signer, place, REVOKE, bytes([epoch + 1]), origin or signer.origin())
+    signer.revoke(epoch)  # before anybody has the message
+    return made
 
 
 def _recovered(signer, place, kind, body, origin):
