@@ -39,6 +39,18 @@ def test_public_keys_go_to_nodes(work):
                 and (secret.encode() in path.read_bytes() or bytes.fromhex(secret) in path.read_bytes())]
 
 
+def test_what_may_be_copied_is_told(work):
+    keys, kept = work.folder / "fleet-keys", "holds the keys of the fleet: keep it to yourself, and keep a copy\n"
+    assert work.run("meter-1", "--config", "meter.json").stdout.endswith(kept)
+    Signer(keys).create(5)
+    told = work.run("meter-1").stdout
+    assert f"{kept}without " in told and "tariff, of which no copy signs: after the loss of this disk" in told
+    assert "gridmote tariff keys --replace --recovery FOLDER makes another tariff key\nbut there is no" in told
+    Recovery(work.folder / "safe").create(keys)
+    told = work.run("meter-1").stdout
+    assert "makes another tariff key\n" in told and "but" not in told
+
+
 def test_a_damaged_public_key_is_told(work):
     keys = work.folder / "fleet-keys"
     Signer(keys).create(5)

@@ -147,6 +147,7 @@ def test_the_first_key(tmp_path, keys):
     assert done.exit_code == 0, done.stderr
     assert "key 1: 0 of 32 signatures used, 32 left; the next key is made at 25\n" in done.stdout
     assert Node(tmp_path / "fresh").trust and (tmp_path / "fresh/recovery.pub").exists()
+    assert done.stderr.strip() == ""
     for arguments, said in (
         (["--keys", "none"], "none: no tariff key in it; gridmote tariff keys --new --keys none makes one"),
         (["--keys", keys, "--new"], "has a tariff key already"),
@@ -155,6 +156,25 @@ def test_the_first_key(tmp_path, keys):
     ):
         done = run("keys", *arguments)
         assert done.exit_code == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_recovery_key_is_not_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    done = run("keys", "--new", "--height", "5")
+    assert done.exit_code == 0 and done.stderr.strip().startswith("no recovery key: ")
+    assert "gridmote tariff keys --new --recovery FOLDER makes one, before nodes are provisioned" in done.stderr
+    before = Path("fleet-keys/tariff/state").read_bytes()
+    done = run("keys", "--new")
+    assert done.exit_code == 1 and "; with --recovery FOLDER it gets a recovery key, if it has none" in done.stderr
+    done = run("keys", "--new", "--recovery", "rec")
+    assert done.exit_code == 0 and done.stderr.strip() == "", done.stderr
+    assert "recovery key in rec: keep it offline" in done.stdout
+    assert "nodes that were provisioned before get the recovery key by gridmote provision, again" in done.stdout
+    assert Path("fleet-keys/tariff/state").read_bytes() == before and "key 1: 0 of 32" in done.stdout
+    assert Path("fleet-keys/recovery.pub").read_text().strip() == Recovery("rec").public().hex()
+    done = run("keys", "--new", "--recovery", "rec2")
+    assert done.exit_code == 1 and "has a tariff key already" in done.stderr and not Path("rec2").exists()
 
 
 def test_when_the_next_key_is_made(keys):
@@ -222,7 +242,7 @@ def test_a_signed_message_is_as_long_as_the_dry_run_says(tmp_path, keys):
 def test_help_teaches():
     for command, words in (
         ("sign", ("--dry-run", "80 %", "--emergency", "3,now,+2h", "--currency", "--valid-from")),
-        ("keys", ("--new", "--recovery", "--replace", "never copy its folder", "offline")),
+        ("keys", ("--new", "--recovery", "--replace", "refuses to sign", "offline")),
     ):
         shown = " ".join(run(command, "--help", columns=160).stdout.split())
         assert all(word in shown for word in words), shown

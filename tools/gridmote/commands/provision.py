@@ -63,7 +63,19 @@ def _tell(results, authority):
     if any(one.made.certificate in ("made", "kept") for one in results):
         _say(f"The broker knows the nodes by {authority.folder}/ca.pem (mosquitto: cafile, "
              "require_certificate true, use_identity_as_username true)")
-    _say(f"{authority.folder} holds the keys of the fleet: keep it to yourself, and keep a copy")
+    _keep(authority.folder)
+
+
+def _keep(folder):
+    """What is to be kept of the fleet's keys, and what for."""
+    _say(f"{folder} holds the keys of the fleet: keep it to yourself, and keep a copy")
+    if not (folder / "tariff").exists():
+        return
+    _say(f"without {folder}/tariff, of which no copy signs: after the loss of this disk put the copy back, then\n"
+         "gridmote tariff keys --replace --recovery FOLDER makes another tariff key")
+    if not (folder / "recovery.pub").exists():
+        _say(f"but there is no recovery key yet: gridmote tariff keys --new --keys {folder} --recovery FOLDER\n"
+             "makes it; then provision the nodes again")
 
 
 _FOLDER = typer.Argument(help="Where to write: laid out like /node of a device; with --fleet a folder ID for each.",

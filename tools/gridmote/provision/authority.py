@@ -6,7 +6,8 @@
     nodes/ID.key             hexadecimal, the newest first; the second is what a node still has that a change of its
                              keys did not reach
 
-Whoever has the folder speaks for the utility: it is for its owner alone, and is what to back up.
+Whoever has the folder speaks for the utility: it is for its owner alone, and is what to back up, but for tariff/ in
+it (gridmote/sign/ledger.py), of which no copy signs.
 """
 
 import contextlib

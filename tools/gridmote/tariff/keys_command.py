@@ -16,12 +16,16 @@ _NEW = typer.Option("--new", help="Make the first key of the fleet; takes some s
 _REPLACE = typer.Option("--replace", help=(
     "Make a new key in place of one that is lost, stolen or copied, and sign it with the recovery key."))
 _RECOVERY = typer.Option(metavar="FOLDER", show_default=False, help=(
-    "Folder of the recovery key, on a medium that is kept offline. With --new it is made there."))
+    "Folder of the recovery key, on a medium that is kept offline. With --new it is made there, also for a "
+    "tariff key that has none yet."))
 _ORIGIN = typer.Option(min=1, max=15, show_default=False, help=(
     "With --replace: sign as that origin from now on. Who stole the key may have used up the sequence numbers of "
     "the one before (1 at first), of which nodes take nothing more then."))
 _HEIGHT = typer.Option(help="A key signs 2^HEIGHT messages: 10 takes 7 s to make, 15 four minutes and a longer "
                        "signature.", min=5, max=15)
+
+_WITHOUT = ("no recovery key: if the tariff key is lost or stolen, every node has to be provisioned by hand; "
+            "gridmote tariff keys --new --recovery FOLDER makes one, before nodes are provisioned")
 
 
 def show_keys(
@@ -36,9 +40,10 @@ def show_keys(
 ):
     """What the key that signs tariffs has left, and when the next one is made; make the first one.
 
-    A key signs a limited number of times (LMS, RFC 8554), and never twice with one of its parts: never copy its
-    folder, nor restore it from a backup. When 80 % are used, [bold]gridmote tariff sign[/] makes the next key and
-    tells nodes of it. With the recovery key, kept offline, a lost or stolen key is replaced.
+    A key signs a limited number of times (LMS, RFC 8554), and never twice with one of its parts: a copy of its
+    folder, fleet-keys/tariff, or one restored from a backup refuses to sign. Keep a copy of the rest of fleet-keys.
+    When 80 % are used, [bold]gridmote tariff sign[/] makes the next key and tells nodes of it. With the recovery
+    key, kept offline and made before nodes are provisioned, a lost or stolen key is replaced.
 
     [bold]gridmote tariff keys --new --recovery /media/stick/recovery[/], before nodes are provisioned
 
@@ -61,11 +66,7 @@ def show_keys(
         if origin and not replace:
             raise Fault("--origin goes with --replace")
         if new:
-            if recovery:
-                Recovery(recovery, watch).create(_made(keys))
-                console.print(f"  recovery key in {recovery}: keep it offline, and never sign with a copy of it")
-            Signer(keys, watch).create(height)
-            console.print(f"  tariff key in {keys}/tariff; nodes get {keys}/tariff.pub by gridmote provision")
+            _new(Signer(keys, watch), recovery and Recovery(recovery, watch), keys, height, console)
         if replace:
             if not recovery:
                 raise Fault("--replace needs the recovery key: --recovery FOLDER")
@@ -73,6 +74,8 @@ def show_keys(
             write(out, signing.replaced(keys, recovery, watch, height, origin), force)
             console.print(f"  the new key, signed by the recovery key, is in {out}: gridmote is inject sends it")
         signer = signing.existing(keys, watch)
+        if not (keys / "recovery.pub").exists():
+            typer.echo(_WITHOUT, err=True)
         console.print(f"  {signing.told(signing.left(signer))}")
     except OSError as error:
         give_up("tariff keys", f"{error.filename}: {error.strerror}")
@@ -80,6 +83,19 @@ def show_keys(
         give_up("tariff keys", fault)
 
 
-def _made(folder):
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+def _new(signer, recovery, keys, height, console):
+    """The keys that the fleet lacks; Fault if it lacks none of what is asked for."""
+    there = signer.exists()
+    if there and (not recovery or (keys / "recovery.pub").exists()):
+        raise Fault(f"{keys}: has a tariff key already" + (
+            "" if recovery else "; with --recovery FOLDER it gets a recovery key, if it has none"))
+    if recovery:
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        recovery.create(keys)
+        console.print(f"  recovery key in {recovery.folder}: keep it offline, and never sign with a copy of it")
+    if there:
+        console.print("  the tariff key stays; nodes that were provisioned before get the recovery key by gridmote "
+                      "provision, again")
+        return
+    signer.create(height)
+    console.print(f"  tariff key in {keys}/tariff; nodes get {keys}/tariff.pub by gridmote provision")
