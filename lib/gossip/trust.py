@@ -179,6 +179,18 @@ class Trust:
             self.after = now - _DAY_S
         return self.after <= since < until and until > (now or floor) and not (now and since > now + _AHEAD_S)
 
+    def heard(self, origin):
+        """(highest sequence that came from one of the utility's numbers, bits of the 32 up to it)."""
+        return unpack_from(">II", self._windows, 8 * origin)
+
+    def epochs(self):
+        """Of the keys of tariffs that are believed, the older first."""
+        return [key[8] for key in self._keys if key]
+
+    def over(self, payload):
+        """Whether the validity of a message that was accepted has ended: nobody takes it any more."""
+        return unpack_from(">I", payload, 6)[0] <= (self._now() or (self.floor if payload[1] else 0))
+
     def begin(self, payload, reach, origin, seq, lifetime_s):
         """check(), and if that is OK begin to verify: the payload (a memoryview) stays as it is until the end."""
         self._good = False
