@@ -8,10 +8,12 @@ def join(config, board, shelf, boot, log, tell, facts, measured=None):
     """The Gossip of a configuration; None where the segment has no key. measured: see Answers."""
     settings = config["gossip"]
     if not settings["segment_key"]:
+        log.warning("no segment key: no gossip; gridmote provision makes one")
         return None
     made = Gossip(config, board.network, shelf, boot, board.clock, log, tell)
     made.answers = Answers(made, board.clock, facts.get("app", ""), settings, measured)
-    made.stack.queries.bounds = made.answers.bounds
+    queries = made.stack.queries
+    queries.bounds, queries.most = made.answers.bounds, 4 * settings["population"]
     return made
 
 

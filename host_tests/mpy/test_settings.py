@@ -167,7 +167,7 @@ def test_numbers_of_nodes():
 def test_appliances():
     run = {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90, "by": 420}
     cool = {"kind": "thermostat", "name": "fridge", "relay": 1, "watts": 90, "normal": 500, "saving": 700}
-    cool["storing"] = 300
+    cool.update({"storing": 300, "cooling": True})
     full = check(lean(appliances=[run, cool], board={"relays": [3, 4]}))["appliances"]
     assert full[0]["from"] == 0 and full[0]["priority"] == 2 and full[1]["band"] == 50 and "by" not in full[1]
     assert run == {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90, "by": 420}
@@ -189,7 +189,53 @@ def test_appliances():
         assert mistakes(check, lean(appliances=wrong)).startswith("appliances: must be"), wrong
 
 
+def test_appliances_that_could_never_do_it():
+    """An hour has 60 minutes, a day 1440; kW times hours are kWh."""
+    run = {"kind": "run", "name": "washer", "relay": 0, "watts": 2000, "minutes": 90}
+    car = {"kind": "charge", "name": "car", "relay": 0, "watts": 1000, "wh": 12000}
+    heat = {"kind": "thermostat", "name": "heat", "relay": 0, "watts": 900, "normal": 2000, "saving": 1900}
+    heat["storing"] = 2200
+    cool = dict(heat, cooling=True, saving=2200, storing=1900)
+    flat = dict(heat, saving=2000, storing=2000)
+    for good in (
+        dict(run, by=90),
+        dict(run, by=30, **{"from": 1380}),
+        dict(run, by=600, minutes=1439, **{"from": 601}),
+        dict(car, by=720),
+        dict(car, wh=24000, by=0),
+        dict(car, wh=50000),  # only when it is asked for, perhaps for the day after tomorrow
+        heat,
+        cool,
+        flat,
+        dict(flat, cooling=True),
+    ):
+        check(lean(appliances=[good]))
+    for bad, why in (
+        (dict(run, by=89), "it takes 90 minutes, but there are 89 between `from` and `by`"),
+        (dict(run, by=29, **{"from": 1380}), "it takes 90 minutes, but there are 89 "),
+        (dict(car, by=719), "it takes 720 minutes, but there are 719 "),
+        (dict(car, wh=50000, by=0), "it takes 3000 minutes, but there are 1440 "),
+        (dict(car, wh=12001, by=720), "it takes 721 minutes"),
+        (dict(heat, saving=2200, storing=1900), "it heats most at the dearest prices; saving <= normal <= storing"),
+        (dict(heat, saving=2001), "it heats most"),
+        (dict(heat, storing=1999), "it heats most"),
+        (dict(heat, cooling=True), "it cools most at the dearest prices; storing <= normal <= saving is needed"),
+    ):
+        told = mistakes(check, lean(appliances=[bad]))
+        assert told.startswith("appliances[0]: " + why) and "\n" not in told, told
+    assert mistakes(check, lean(appliances=[dict(heat, normal="x")])).startswith("appliances[0].normal: must be")
+
+
+def test_the_seed_that_is_wrong_is_named():
+    for entry, named in (("10.0.0.7", "'10.0.0.7'"), (7113, "7113"), ("x" * 300 + ":1", "'" + "x" * 79)):
+        told = mistakes(check, lean(gossip={"seeds": ["a:1", entry, "b:2"]}))
+        allowed = 'gossip.seeds: must be a list of up to 8 "host:port" or "tcp://host:port"'
+        assert told == "%s (%s is neither), not as given" % (allowed, named), told
+
+
 test_roles()
+test_appliances_that_could_never_do_it()
+test_the_seed_that_is_wrong_is_named()
 test_numbers_of_nodes()
 test_appliances()
 test_every_secret_is_a_key()

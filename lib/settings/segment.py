@@ -14,13 +14,16 @@ def currency(value):
 
 
 def seeds(value):
-    ok = isinstance(value, list) and len(value) <= 8
-    for seed in value if ok else ():
+    allowed = 'a list of up to 8 "host:port" or "tcp://host:port"'
+    if not isinstance(value, list) or len(value) > 8:
+        return allowed
+    for seed in value:
         host, _, port = seed.rpartition(":") if isinstance(seed, str) else ("", "", "")
         host = host[6:] if host.startswith("tcp://") else host
         number = int(port) if 0 < len(port) < 6 and all(c in "0123456789" for c in port) else 0
-        ok = ok and text(255)(host) is None and "/" not in host and 0 < number < 65536
-    return None if ok else 'a list of up to 8 "host:port" or "tcp://host:port"'
+        if text(255)(host) is not None or "/" in host or not 0 < number < 65536:
+            return "%s (%s is neither)" % (allowed, repr(seed)[:80])
+    return None
 
 
 def place(value):
@@ -111,8 +114,12 @@ def filled(given, relays, fill, mistakes):
             fill({"kind": one["kind"]} if "kind" in one else {}, {"kind": keys["kind"]}, where, mistakes)
             continue
         keys.update(own)
+        before = len(mistakes)
         one = fill(one, keys, where, mistakes)
         full.append(one)
+        why = _vain(one) if len(mistakes) == before else None
+        if why:
+            mistakes.append("%s: %s" % (where, why))
         for key in ("name", "relay", "charger"):
             value = one.get(key, -1)
             if value == -1:
@@ -123,6 +130,21 @@ def filled(given, relays, fill, mistakes):
                 mistakes.append("%s.%s: %d, but board.relays has 0 to %d" % (where, key, value, relays - 1))
             seen.append(value)
     return full
+
+
+def _vain(one):
+    """What makes an appliance miss its time each day, or prices work the wrong way round; None if nothing does."""
+    if one["kind"] == "thermostat":
+        least, most = ("storing", "saving") if one["cooling"] else ("saving", "storing")
+        if not one[least] <= one["normal"] <= one[most]:
+            how = "cools" if one["cooling"] else "heats"
+            return "it %s most at the dearest prices; %s <= normal <= %s is needed" % (how, least, most)
+    elif one.get("by", -1) >= 0:
+        takes = one["minutes"] if one["kind"] == "run" else -(-60 * one["wh"] // one["watts"])
+        there = (one["by"] - one["from"]) % 1440 or 1440
+        if takes > there:
+            return "it takes %d minutes, but there are %d between `from` and `by`" % (takes, there)
+    return None
 
 
 def number_of(name):
