@@ -175,6 +175,10 @@ def test_the_command():
     done = CliRunner().invoke(app, ["gossip", "plan", "1000", "--loss", "10", "--crashed", "0", "--json"])
     found = json.loads(done.output)
     assert found["n"] == 1000 and found["loss"] == 0.1 and found["f"] == 3 and 0.9 < found["push"] < 0.93
+    assert "a node without them takes f 4" in CliRunner().invoke(app, ["gossip", "plan", "1000"]).stdout
+    done = CliRunner().invoke(app, ["gossip", "plan", "24", "--loss", "0.25", "--crashed", "1", "--json"])
+    assert done.stderr == "gridmote gossip plan: --loss 0.25 is 0.25 %; for a share of 0.25 say 25\n"
+    assert done.exit_code == 0 and json.loads(done.stdout)["loss"] == 0.0025
     done = CliRunner().invoke(app, ["gossip", "plan", "1"])
     assert done.exit_code == 1 and "2 nodes" in done.output
     done = CliRunner().invoke(app, ["gossip", "--help"])
