@@ -76,8 +76,8 @@ def plan(
     """
     for option, percent in (("--loss", loss), ("--crashed", crashed)):
         if 0 < percent < 1:
-            typer.echo(f"gridmote gossip plan: {option} {percent:g} is {percent:g} %; for a share of {percent:g} say "
-                       f"{100 * percent:g}", err=True)
+            told = f"{option} {percent:g} is {percent:g} %; for a share of {percent:g} say {100 * percent:g}"
+            typer.echo(f"gridmote gossip plan: {told}", err=True)
     try:
         best = planner.plan(nodes, loss / 100, crashed / 100, want / 100)
     except ValueError as error:
