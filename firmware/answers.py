@@ -10,6 +10,10 @@ _HELD = const(10)
 _ROLL = const(11)
 _VOLTAGE = const(1)
 _FREQUENCY = const(3)
+_EPOCH = const(4)
+_KEY = const(5)
+_TABLES = const(4)  # tariff.book: so many are held, then one has to go for another
+_AHEAD_S = const(60)  # that others' clocks may be
 
 
 class Answers:
@@ -32,21 +36,41 @@ class Answers:
         if function == _VERSIONS:
             return self._app
         if function == _HELD:
-            return self._gossip.holds(arg)
+            return self._holds(arg)
         if function == _PERIODS:
             return self._gossip.needed(arg)
         if function == _ROLL:
             return arg
         quantity = arg & 0xFF
-        if not self._measured or not _VOLTAGE <= quantity <= _FREQUENCY:
+        if _EPOCH <= quantity <= _KEY:
+            value = self._gossip.trust.epochs()[0 if quantity == _EPOCH else -1]
+        elif self._measured and _VOLTAGE <= quantity <= _FREQUENCY:
+            value = self._measured.value(quantity, arg >> 8)
+        else:
             return None
-        value = self._measured.value(quantity, arg >> 8)
         if function == _LAST and value is not None:
             return (self._clock.soc(), value) if self._clock.known else None
         return value
 
+    def _holds(self, number):
+        """Whether the table is held, or came and had to go for others, or others came that rule it out."""
+        held = self._gossip.book.numbers()
+        if number in held or len(held) < _TABLES:
+            return number in held
+        for origin in range(1, 16):
+            high, bits = self._gossip.trust.heard(origin)
+            if high >= number and (high - number > 31 or bits >> high - number & 1):
+                return True
+        return False
+
     def bounds(self, function, arg):
-        """What one node can contribute: more is cut, whoever says it."""
+        """What one node can contribute, and the newest stamp if the time is known: more is cut, whoever says it."""
         if function == _PERIODS:
             return 0, self._rated_w * 8
-        return (0, 2000 * self._rated_v) if function != _COUNT and arg & 0xFF == _VOLTAGE else ()
+        quantity = arg & 0xFF
+        if not _VOLTAGE <= quantity <= _KEY:
+            return ()
+        found = 0, 2000 * self._rated_v
+        if quantity > _VOLTAGE:
+            found = ((-18000, 18000), (45000, 65000), (0, 256))[min(quantity, _EPOCH) - 2]
+        return found + (self._clock.soc() + _AHEAD_S,) if function == _LAST and self._clock.known else found

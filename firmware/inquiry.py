@@ -5,7 +5,8 @@ import json
 from micropython import const
 
 _REPEATS_MOST = 2
-_HELD = const(10)  # gossip.quantity, the last function
+_HELD = const(10)  # gossip.quantity
+_ROLL = const(11)  # the last function
 _BOUNDS = {"targets": (0, 15), "least": (0, 65535), "timeout_ms": (1000, 120000), "every_s": (0, 86400)}
 
 
@@ -20,10 +21,13 @@ def inquire(gossip, command, now):
     if query is None:
         del gossip.repeats[:]
         return
-    if not (isinstance(query, list) and len(query) == 2 and all(type(n) is int and 0 <= n < 65536 for n in query)):
+    if not (isinstance(query, list) and len(query) == 2 and all(type(n) is int and n >= 0 for n in query)):
         raise ValueError("query: must be [function, arg]")
-    if not 1 <= query[0] <= _HELD:
-        raise ValueError("query: function must be from 1 to %d" % _HELD)
+    if not 1 <= query[0] <= _ROLL:
+        raise ValueError("query: function must be from 1 to %d" % _ROLL)
+    most = 0x3FFFFFFF if query[0] == _HELD else 0xFFFF
+    if query[1] > most:
+        raise ValueError("query: arg must be from 0 to %d" % most)
     how = {}
     for key, value in asked.items():
         least, most = _BOUNDS.get(key, (0, -1))

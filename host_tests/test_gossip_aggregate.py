@@ -225,15 +225,59 @@ def test_needs_are_clipped():
     assert take(PERIODS, buf, 0, 24, 2, 0, 1000) == (2000, 2000, 20)
 
 
-def test_more_than_there_are_is_refused():
+def test_more_than_there_are():
+    """Whoever says more than its branch has nodes counts as those; a list of more names than nodes is none, nor a
+    roll of more bits."""
     buf = bytearray(64)
-    four = ((1,), (2,), (3,), (4,))
-    for function, value in ((COUNT, (4,)), (HELD, (4, four)), (VERSIONS, (1, ((b"1" * 8, 3),)))):
+    one, two = b"1" * 8, b"2" * 8
+    for function, value, cut in (
+        (COUNT, (4,), (3,)),
+        (HELD, (4, ((1,), (3,))), (3, ((1,), (3,)))),
+        (VERSIONS, (1, ((one, 3),)), (0, ((one, 3),))),
+        (VERSIONS, (0, ((one, 2), (two, 2))), (0, ((one, 2), (two, 1)))),
+    ):
         n = put(function, value, buf, 0)
         assert take(function, buf, 0, n, 4) == value
-        assert take(function, buf, 0, n, 3) is None
+        assert take(function, buf, 0, n, 3) == take(function, buf, 0, n, 4, most=3) == cut
+    n = put(VERSIONS, (0, ((one, 2),)), buf, 0)
+    assert take(VERSIONS, buf, 0, n, 4) == (2, ((one, 2),))  # who says too little has others
+    n = put(HELD, (4, ((1,), (2,), (3,), (4,))), buf, 0)
+    assert take(HELD, buf, 0, n, 3) is None
     n = put(HELD, (3, ((1,), (2,), (2,))), buf, 0)
     assert take(HELD, buf, 0, n, 3) is None  # one node twice
+    roll = (bytes([0b1011]) + bytes(62),)
+    n = put(ROLL, roll, buf, 0)
+    assert take(ROLL, buf, 0, n, 3) == roll and take(ROLL, buf, 0, n, 2) is None
+
+
+def test_a_branch_of_which_fewer_are_believed():
+    """Its mean stays; a sum is clipped to what so many can have."""
+    buf = bytearray(64)
+    n = put(MEAN, (1000 * 50012,), buf, 0)
+    assert take(MEAN, buf, 0, n, 1000, 45000, 65000, most=400) == (400 * 50012,)
+    n = put(SUM, (10**14,), buf, 0)
+    assert take(SUM, buf, 0, n, 65534, 0, 11000, most=4) == (4 * 11000,)
+    n = put(PERIODS, (10**14, 5, 0), buf, 0)
+    assert take(PERIODS, buf, 0, n, 65534, 0, 11000, most=4) == (4 * 11000, 5, 0)
+
+
+def test_a_stamp_of_the_future_is_older_than_all():
+    buf = bytearray(64)
+    n = put(LAST, (0xFFFFFFFF, 5, 7), buf, 0)
+    late = take(LAST, buf, 0, n, 1, 0, 1000, 1_700_000_060)
+    assert merge(LAST, late, (1_700_000_000, 3, 8)) == (1_700_000_000, 3, 8)
+    n = put(LAST, (1_700_000_060, 5, 7), buf, 0)
+    assert take(LAST, buf, 0, n, 1, 0, 1000, 1_700_000_060) == (1_700_000_060, 5, 7)
+
+
+@pytest.mark.parametrize("function, most", [(SUM, MOST), (MEAN, -MOST), (PERIODS, MOST)])
+def test_sums_stay_in_their_bytes(function, most):
+    """However many branches say the most that can be."""
+    worst = (65535 * most,) * (3 if function == PERIODS else 1)
+    found = worst
+    for _ in range(64):
+        found = merge(function, found, worst)
+    assert hop(function, found, 65535) == worst
 
 
 def test_names():

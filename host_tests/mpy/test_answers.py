@@ -5,7 +5,22 @@ from math import cos, pi, sin
 
 from firmware.answers import Answers
 from firmware.measured import Measured
-from gossip.quantity import ANGLE, COUNT, FREQUENCY, HELD, LAST, MEAN, PERIODS, ROLL, SPAN, VERSIONS, VOLTAGE
+from gossip.quantity import (
+    ANGLE,
+    COUNT,
+    EPOCH,
+    FREQUENCY,
+    HELD,
+    KEY,
+    LAST,
+    MEAN,
+    MIN,
+    PERIODS,
+    ROLL,
+    SPAN,
+    VERSIONS,
+    VOLTAGE,
+)
 from phasor.kernel import ABSENT
 
 CHANNELS = [{"kind": "I", "scale": 0.001}, {"kind": "V", "scale": 0.25}]
@@ -25,9 +40,25 @@ class Clock:
         return 1800000007
 
 
+class Book:
+    held = [7, 65555]
+
+    def numbers(self):
+        return self.held
+
+
+class Trust:
+    keys = [256, 0]
+
+    def epochs(self):
+        return self.keys
+
+    def heard(self, origin):
+        return (70100, 0b10101) if origin == 3 else (0, 0)
+
+
 class Gossip:
-    def holds(self, number):
-        return number == 7
+    book, trust = Book(), Trust()
 
     def needed(self, ahead):
         return (1, 2, 3) if not ahead else None
@@ -64,19 +95,37 @@ for rectangular in (False, True):
         assert answers.value(SPAN, ANGLE | (SEC + k & 0xFF) << 8) is None
     values[6] = ABSENT
     assert answers.value(MEAN, FREQUENCY) is None
-    assert answers.value(MEAN, 4) is None and answers.value(MEAN, 0) is None
+    assert answers.value(MEAN, 6) is None and answers.value(MEAN, 0) is None
 
 assert answers.value(COUNT, 0) == 1
 assert answers.value(VERSIONS, 0) == b"01234567"
 assert answers.value(ROLL, 500) == 500
 assert answers.value(HELD, 7) and not answers.value(HELD, 8)
+# all bits of the number count; a table that came is superseded where four others are held, or lacking
+assert answers.value(HELD, 65555) and not answers.value(HELD, 19)
+assert not answers.value(HELD, 70100)
+Book.held = [7, 65555, 70101, 70102]
+for number, said in ((70102, 1), (70100, 1), (70098, 1), (70099, 0), (70103, 0), (70060, 1), (7, 1)):
+    assert answers.value(HELD, number) == said, number
+assert (answers.value(MIN, EPOCH), answers.value(MIN, KEY)) == (256, 0)
+Trust.keys = [3]
+assert (answers.value(MIN, EPOCH), answers.value(MIN, KEY)) == (3, 3)
+Trust.keys = [3, 4]
+assert (answers.value(MIN, EPOCH), answers.value(MIN, KEY)) == (3, 4)
 assert answers.value(PERIODS, 0) == (1, 2, 3) and answers.value(PERIODS, 1) is None
 assert answers.bounds(PERIODS, 0) == (0, 80000)
 assert answers.bounds(MEAN, VOLTAGE) == (0, 460000)
-assert not answers.bounds(COUNT, 0)
+assert not answers.bounds(COUNT, 0) and not answers.bounds(MIN, 6)
+assert answers.bounds(MEAN, FREQUENCY) == (45000, 65000)  # mHz: what a grid can have, 50 or 60 Hz nominal
+assert answers.bounds(SPAN, ANGLE | 77 << 8) == (-18000, 18000)
+assert answers.bounds(MIN, EPOCH) == answers.bounds(MIN, KEY) == (0, 256)
+assert answers.bounds(LAST, VOLTAGE) == (0, 460000, 1800000067)  # a minute ahead
+answers._clock.known = False
+assert answers.bounds(LAST, VOLTAGE) == (0, 460000)
 
 none = Answers(Gossip(), Clock(), "", SETTINGS)
 assert none.value(MEAN, VOLTAGE) is None and none.value(VERSIONS, 0) == b"source"
+assert none.value(MIN, EPOCH) == 3  # who measures nothing can say that
 meter = Meter()
 assert Measured(meter, CHANNELS, array("i", [0] * 8), 50, False).value(VOLTAGE, 0) is None  # nothing yet
 assert Measured(meter, CHANNELS[:1], array("i", [0] * 4), 50, False).value(VOLTAGE, 0) is None

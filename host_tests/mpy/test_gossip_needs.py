@@ -188,6 +188,45 @@ def test_bounds():
     assert needs.sum(TODAY) == [2, 2, 80000, 12, 0]
 
 
+def forge(net, sender, role, seq, contributors, *energies_wh, day=TODAY, boot=1):
+    """A NEED that says it comes from node `sender`, to node 0."""
+    to, forged = net.nodes[0], bytearray(64)
+    put_head(forged, NEED, role, HAN, 0, 0, sender, seq, sender, boot, to.stack.end.boot, 0, 18)
+    pack_into(">HHHIII", forged, HEAD, 1, contributors, day, *energies_wh)
+    n = net.seal.close(forged, HEAD + 18, pack(">I", to.number))
+    return to.stack.end.received(forged, n, net.nodes[sender - 100].address, to.clock())
+
+
+def test_one_speaks_for_no_more_than_can_be_behind_it():
+    """An appliance for itself, a meter for as many as it has places for, an SSC for as many meters as that."""
+    for above, role, most in ((METER, IED, 1), (SSC, METER, 65), (IS, SSC, 65 * 65)):
+        net = QueryNet(2, links=[(0, 1)], roles=[above, role], jobs={})
+        net.nodes[0].needs._most_wh = 1000
+        net.run(2000)
+        assert forge(net, 101, role, 0x5000, 65535, 0xFFFFFFFF, 7, 0) == OK
+        assert net.nodes[0].needs.sum(TODAY) == [1, most, 1000 * most, 7, 0]
+
+
+def test_a_forged_sequence_silences_nobody():
+    """One beyond what the child's boot can have reached is no bound at all, one within it for an hour or two."""
+    net = QueryNet(2, links=[(0, 1)], roles=[METER, IED], jobs={1: {TODAY: (1, 10, 20, 30)}}, tend_ms=400)
+    needs = net.nodes[0].needs
+    net.run(20000)
+    assert needs.sum(TODAY) == [1, 1, 10, 20, 30]
+    for k, seq in enumerate((0x3FFFFFFF, 0x20000000, 0x8000 + 100)):
+        assert forge(net, 101, IED, seq, 1, 1, 1, 1) == OK
+        assert needs.sum(TODAY) == [1, 1, 1, 1, 1]
+        change(net, 1, TODAY, 2, 5, 6, k)
+        net.run(20000)
+        assert needs.sum(TODAY) == [2, 1, 5, 6, k], seq
+    assert forge(net, 101, IED, 0x4000 + 9999, 1, 1, 1, 1) == OK
+    net.run(3 * HALF_HOUR_MS + 600000)
+    assert needs.sum(TODAY) == [2, 1, 5, 6, 2]
+    change(net, 1, TODAY, 2, 5, 6, 7)
+    net.run(20000)
+    assert needs.sum(TODAY) == [2, 1, 5, 6, 7]
+
+
 def test_invented_children():
     """One who has the segment's key invents appliances, and they say something each: the real ones are heard as
     before, and what was invented makes room."""

@@ -320,10 +320,63 @@ def test_malformed_replies_count_nothing():
         reply(0, SUM, 1, bytes(7)),  # another size
         reply(0, SUM, 1),
         reply(0, SUM, 0, bytes(8)),  # a value of nobody
-        reply(0, SUM, 65535, bytes(8)),  # more than can be, with ours
     ):
         assert post(net, 1, 0, REPLY, wrong, *key) == 6, bytes(wrong)
     assert (query.contributors, query.value) == (1, (100,))
+
+
+def started(function, arg=5, others=2, **how):
+    """A query at a node that hears but what is handed to it, and its key."""
+    net = QueryNet(1 + others, links=[(0, k) for k in range(1, 1 + others)], values=lambda *_: 50000)
+    net.parted = lambda a, b: a == 0
+    node = net.nodes[0]
+    for name, value in how.items():
+        setattr(node.queries, name, value)
+    query = node.queries.start(node.clock(), function, arg, None)
+    return net, query, (query.origin, query.seq)
+
+
+def test_one_that_says_it_speaks_for_all():
+    """It counts as so many as are believed, however often it says more; the others' answers count as before."""
+    net, query, key = started(MEAN, 3, others=4, most=40, bounds=lambda function, arg: (45000, 65000))
+    wild = (65534 * 10**9).to_bytes(8, "big")
+    for part in range(3):
+        assert post(net, 1, 0, REPLY, reply(part, MEAN, 65534, wild), *key) == OK
+        assert query.contributors == 1 + 40
+    for k in (2, 3, 4):
+        assert post(net, k, 0, REPLY, reply(0, MEAN, 2, (2 * 50000).to_bytes(8, "big")), *key) == OK
+    assert query.contributors == 1 + 40 + 6
+    assert query.value == (50000 + 40 * 65000 + 6 * 50000,)
+
+
+def test_contributors_stop_at_what_the_answer_holds():
+    net, query, key = started(COUNT)
+    for k in (1, 2):
+        assert post(net, k, 0, REPLY, reply(0, COUNT, 65534, (65534).to_bytes(4, "big")), *key) == OK
+    assert query.contributors == 65535 and query.value == (1 + 2 * 65534,)
+    query.sum()
+
+
+def test_who_had_the_question_from_elsewhere_does_not_answer_here():
+    net, query, key = started(COUNT)
+    ack = bytearray(10)
+    pack_into(">IIBB", ack, 0, query.origin, query.seq, 0, HAD)
+    assert post(net, 1, 0, ACK, ack, *key) == OK
+    assert post(net, 1, 0, REPLY, reply(0, COUNT, 1, b"\0\0\0\1"), *key) == UNASKED
+    assert post(net, 2, 0, REPLY, reply(0, COUNT, 1, b"\0\0\0\1"), *key) == OK
+    assert query.contributors == 2
+
+
+def test_a_tariff_number_has_30_bits():
+    """Of HELD the minimum's place carries the upper ones: the question says exactly the number, hop by hop."""
+    net = QueryNet(4, links=CHAIN[:3], values=lambda node, function, arg: arg == 0x3FFF0007)
+    tap = Tap(net)
+    query = net.ask(0, HELD, 0x3FFF0007)
+    assert (query.arg, query.contributors, query.value) == (0x3FFF0007, 4, (0, ()))
+    assert [bytes(data[HEAD : HEAD + 8]) for _, _, data in tap.of(DATA)] == [b"\x0b\x02\x0a\0\x07\0\x3f\xff"] * 3
+    net.run(20000)
+    query = net.ask(0, HELD, 7, least=2)  # a minimum there is not
+    assert (query.arg, query.contributors, query.value[0]) == (7, 4, 4)
 
 
 def test_unknown_function_is_a_fault():

@@ -17,7 +17,7 @@ from firmware.log import Log
 from firmware.member import Member
 from firmware.notes import Notes
 from firmware.shelf import Shelf
-from gossip.quantity import COUNT, HELD, VERSIONS
+from gossip.quantity import COUNT, ROLL, VERSIONS
 from gossip.wire import COMMAND, ORDER, SHORT, TARIFF
 from tariff.encode import encode_into
 from tariff.table import Table
@@ -127,15 +127,15 @@ def test_questions_that_are_none():
     house = House()
     wrong = [b'{"query"}', b'{"query":}', b'{"query",1}', b'{"query":[1,0],[]:1}', b'{"query":[1,0],{}:1}', b"{"]
     wrong += [b'{"query":[1,0],1:1}', b'{"query":[1,0],null:1}', b"[]", b"7", b"null", b"\xff", b'{"query":{}}']
-    wrong += [b'{"query":[%d,0]}' % function for function in (-1, 0, HELD + 1, 200, 255, 256, 65535, 1 << 40)]
-    wrong += [b'{"query":[1,0],"every_s":5,"least":-1}', b'{"query":[11,0],"every_s":5}', b'{"query":[true,0]}']
+    wrong += [b'{"query":[%d,0]}' % function for function in (-1, 0, ROLL + 1, 200, 255, 256, 65535, 1 << 40)]
+    wrong += [b'{"query":[1,0],"every_s":5,"least":-1}', b'{"query":[12,0],"every_s":5}', b'{"query":[true,0]}']
     for command in wrong:
         assert house.made.inquire(command) is False, command
         assert house.told.pop()[0] == "query" and not house.told
         house.member.ask(command)
         house.told.clear()
     assert not house.made.repeats and "firmware.inquiry" not in sys.modules
-    for function in (COUNT, HELD):
+    for function in (COUNT, ROLL):
         assert house.made.inquire(b'{"query":[%d,0]}' % function) and not house.told
 
 

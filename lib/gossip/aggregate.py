@@ -21,6 +21,8 @@ _VERSIONS = const(9)
 _HELD = const(10)
 _ROLL = const(11)
 _VALUE_MOST = const(0x7FFFFFFFFFFF)  # of one node's value, either sign: 65535 of them fit into 64 bits
+_SUM_MOST = const(0x7FFFFFFFFFFF * 0xFFFF)
+_NEVER = const(0xFFFFFFFF)
 _CIRCLE = const(36000)  # hundredths of a degree
 _HALF = const(18000)
 _FORMATS = (None, ">I", ">q", ">q", ">qI", ">qI", ">HH", ">QQQ", ">IqI", ">8sH", ">I", ">63s")
@@ -79,7 +81,7 @@ def merge(function, a, b):
         return min(a[0] + b[0], 0xFFFF), tuple(sorted(set(a[1] + b[1]))[:_LISTED_MOST])
     if function == _ROLL:
         return (bytes([x | y for x, y in zip(a[0], b[0])]),)
-    return tuple([x + y for x, y in zip(a, b)])
+    return tuple([_clip(x + y, -_SUM_MOST, _SUM_MOST) for x, y in zip(a, b)])
 
 
 def _arc(a, b):
@@ -117,36 +119,41 @@ def put(function, value, buf, at):
     return at
 
 
-def take(function, buf, at, n, count, low=-_VALUE_MOST, high=_VALUE_MOST):
-    """The value in buf[at:at + n] of `count` nodes, clipped to what so many can have; None: that is no value."""
+def take(function, buf, at, n, count, low=-_VALUE_MOST, high=_VALUE_MOST, newest=_NEVER, most=0xFFFF):
+    """The value in buf[at:at + n] of `count` nodes, of which `most` are believed, clipped to what so many can have;
+    None: that is no value. newest: of stamps; a later one cannot be, and counts as 0, older than all."""
     if not _COUNT <= function <= _ROLL:
         return None
     form = _FORMATS[function]
     step = calcsize(form)
+    kept = min(count, most)
     if _VERSIONS <= function <= _HELD:
         if n < 2 or (n - 2) % step:
             return None
-        first = unpack_from(">H", buf, at)[0]
-        entries = tuple([unpack_from(form, buf, k) for k in range(at + 2, at + n, step)])
+        first = min(unpack_from(">H", buf, at)[0], kept)
+        entries = [unpack_from(form, buf, k) for k in range(at + 2, at + n, step)]
         n = len(entries)
         if function == _VERSIONS:
-            good = n <= _VERSIONS_MOST and first + sum([entry[1] for entry in entries]) == count
+            good, first = n <= _VERSIONS_MOST, kept
+            for i in range(n):
+                entries[i] = entries[i][0], min(entries[i][1], first)
+                first -= entries[i][1]
         else:
-            good = n <= min(first, _LISTED_MOST) and first <= count  # fewer, where two have told of the same
-        return (first, entries) if good and len(set(entries)) == n else None
+            good = n <= min(first, _LISTED_MOST)  # fewer, where two have told of the same
+        return (first, tuple(entries)) if good and len(set(entries)) == n else None
     if n != step:
         return None
     value = unpack_from(form, buf, at)
     if function == _COUNT:
-        return value if value[0] <= count else None
+        return (min(value[0], kept),)
     if function == _SPAN:
         return value if value[0] < _CIRCLE and (value[1] < _HALF or value == (0, _HALF)) else None
     if function == _LAST:
-        return value[0], _clip(value[1], low, high), value[2]
+        return value[0] if value[0] <= newest else 0, _clip(value[1], low, high), value[2]
     if function == _PERIODS:
-        return tuple([_clip(part, 0, high * count) for part in value])
+        return tuple([_clip(part, 0, high * kept) for part in value])
     if function in (_MIN, _MAX):
         return _clip(value[0], low, high), value[1]
     if function == _ROLL:
         return value if sum([bin(byte).count("1") for byte in value[0]]) <= count else None
-    return (_clip(value[0], low * count, high * count),)
+    return (_clip(value[0] * kept // count, low * kept, high * kept),)

@@ -29,6 +29,8 @@ _U32 = const(0xFFFFFFFF)
 _MINUTE_MS = const(60000)
 _DAY_MIN = const(1440)
 _RENEW_MIN = const(30)
+_QUIET_MIN = const(65)  # two renewals
+_BLOCK = const(0x4000)  # sequences of a boot, before those of the next one begin
 _HOLD_MS = const(2000)  # before a change goes up, and up to so much more: others may follow
 _AGAIN_MS = const(400)
 _TRIES = const(7)  # soon after one another, then once a minute
@@ -85,7 +87,8 @@ class Needs:
         jobs, contributors, day, *energies_wh = unpack_from(">HHHIII", message.buf, _HEAD)
         if self._today and day and not 0 <= day - self._today <= 2:
             return _FIELD
-        number, seq, told = message.sender, message.seq, self._told
+        number, seq, told, minute = message.sender, message.seq, self._told, self._minute
+        contributors = min(contributors, (self._most + 1) ** (message.role >> 1))  # an appliance speaks for itself
         days = sorted([key[1] for key in told if key[0] == number])
         if day and day not in days:
             if len(days) == 2:
@@ -97,9 +100,12 @@ class Needs:
         again = True
         for of in days:
             entry = told[number, of]
-            if (of == day or not day) and seq > entry[0]:
+            quiet = minute - entry[1] > _QUIET_MIN  # then a forged sequence may be what makes it so
+            if (of == day or not day) and (seq > entry[0] or quiet):
                 again = False
-                entry[:4] = seq, self._minute, jobs if day else 0, contributors if day else 0
+                last = max(message.boot * _BLOCK, 0 if quiet else entry[0])
+                entry[0] = seq if seq - last < _BLOCK else last
+                entry[1:4] = minute, jobs if day else 0, contributors if day else 0
                 entry[4:] = [min(energy_wh, entry[3] * self._most_wh) for energy_wh in energies_wh]
                 self._dirty = True
         self._relay.acknowledge(i, message.origin, seq, _HAD if again else _TAKEN)

@@ -12,7 +12,8 @@ from gossip.datagram import diff
 
 _HEAD = const(25)  # wire.py
 _HAN = const(1)
-_ROLL = const(11)  # aggregate.py, the last function
+_HELD = const(10)  # aggregate.py
+_ROLL = const(11)  # the last function
 _IED = const(1)
 _NUMBER_MOST = const(0x3FFFFFFF)
 _DATA = const(1)  # kinds
@@ -40,6 +41,7 @@ _AT = const(1)
 _TIMES = const(2)
 _PART = const(3)
 _MISSING = const(4)
+_COUNTED = const(5)
 _MOST_AT_ONCE = const(4)  # one is kept for this node, one for authorised origins that one of the view passes on
 _OF_ONE = const(2)  # neighbour, whatever origins it names: the others are for others
 _TRIES = const(7)  # of a question to one, and of an answer
@@ -71,9 +73,13 @@ class Query:
     def __init__(self, origin, seq, asked):
         self.origin, self.seq = origin, seq
         self.function, self.arg, targets, self.least = unpack_from(">BHBH", asked, 2)
+        if self.function == _HELD:  # a number of 30 bits; there is no minimum
+            self.arg |= (self.least & 0x3FFF) << 16
+            self.least = 0
         self.targets = targets or 15
         self.asked = asked  # the payload of the question; the last two bytes are the time left
-        self.children = {}  # by number: [what it said, ticks when it is asked again, times asked, part, missing]
+        self.children = {}  # by number: [what it said, ticks when it is asked again, times asked, part, missing,
+        # contributors]
 
     def missing(self):
         """How many were asked and have not answered. 0: all have, and all behind them. Who was asked by several in
@@ -93,7 +99,7 @@ class Query:
 
     def add(self, value, contributors, faults):
         self.value = merge(self.function, self.value, value)
-        self.contributors += contributors
+        self.contributors = min(self.contributors + contributors, _COUNT_MOST)
         self.faults = min(self.faults + faults, _COUNT_MOST)
 
     def sum(self):
@@ -112,12 +118,13 @@ class Query:
 class Queries:
     """relay: Relay. value(function, arg): what this node has to say; None, a fault: it cannot say. randrange(n).
 
-    timeout_ms: of queries that do not say. bounds(function, arg) -> (low, high): what one node's value can
-    be, to which others' are clipped as well; (): any. Four go on at once. What on_answer raises
-    counts in `relay.faults`.
+    timeout_ms: of queries that do not say. bounds(function, arg) -> (low, high) or (low, high, newest stamp): what
+    one node's value can be, to which others' are clipped as well; (): any. most: contributors that are believed
+    of one that was asked, and all behind it. Four go on at once. What on_answer raises counts in `relay.faults`.
     """
 
     timeout_ms = 15000
+    most = _COUNT_MOST
 
     def __init__(self, relay, value, randrange):
         self._relay, self._end, self._peers = relay, relay.end, relay.peers
@@ -136,7 +143,8 @@ class Queries:
     def start(self, now, function, arg, on_answer, targets=0, least=0, timeout_ms=0, exchange=2, to=0, **how):
         """Ask all, or with `to` only that neighbour, which asks nobody else. on_answer(query) comes once.
 
-        targets: roles, 0: all. least: contributors that are enough, 0: all. how: f, r, reach of Relay.start.
+        targets: roles, 0: all. least: contributors that are enough, 0: all; not for HELD, whose arg has 30 bits.
+        how: f, r, reach of Relay.start.
         The Query, which can be watched; None: no place.
         """
         relay, origin = self._relay, self._end.number
@@ -145,7 +153,10 @@ class Queries:
             return None
         timeout_ms = min(timeout_ms or self.timeout_ms, _LONGEST_MS)
         asked = bytearray(10)
-        pack_into(">BBBHBHH", asked, 0, _QUERY, exchange, function, arg, targets, least, self._less(timeout_ms))
+        if function == _HELD:
+            least = arg >> 16
+        counts = arg & 0xFFFF, targets, least, self._less(timeout_ms)
+        pack_into(">BBBHBHH", asked, 0, _QUERY, exchange, function, *counts)
         query = Query(origin, relay.seq, asked)
         query.on_answer = on_answer
         query.kind = _ASK if to else _DATA
@@ -153,7 +164,7 @@ class Queries:
         self._open(query, timeout_ms, life_s)
         if to:
             relay.seq = min(query.seq + 1, _NUMBER_MOST)
-            query.children[to] = [_ASKED, now, 0, -1, 1]
+            query.children[to] = [_ASKED, now, 0, -1, 1, 0]
         elif not query.met() and not relay.start(now, asked, lifetime_s=life_s, **how):
             del self._all[origin, query.seq]
             return None
@@ -189,7 +200,7 @@ class Queries:
     def _give(self, query):
         function, arg = query.function, query.arg
         try:
-            value = own(function, self._value(function, arg), self._end.number, *self.bounds(function, arg))
+            value = own(function, self._value(function, arg), self._end.number, *self.bounds(function, arg)[:2])
         except Exception:  # anybody may ask for anything: what cannot be answered must not stop the node
             value = None
         query.add(value, 1 if value else 0, 0 if value else 1)
@@ -238,7 +249,7 @@ class Queries:
         if query:
             query.way = item.flags | _ACK_WANTED, item.r, item.f
             for number in numbers:
-                query.children[number] = [_ASKED, self._later(0), 1, -1, 1]
+                query.children[number] = [_ASKED, self._later(0), 1, -1, 1, 0]
 
     def _later(self, tries):
         return self._now + _FIRST_MS + tries * _MORE_MS + self._random(_SPREAD_MS) & 0x3FFFFFFF
@@ -269,19 +280,22 @@ class Queries:
         part, function, contributors, faults, missing = unpack_from(">BBHHH", buf, _HEAD)
         again = part <= child[_PART]
         if not again:
-            if function != query.function or query.contributors + contributors > _COUNT_MOST:
+            if function != query.function:
                 return _FIELD
             value = None
+            counted = min(contributors, self.most - child[_COUNTED])
             if contributors:
-                value = take(function, buf, _HEAD + 8, size, contributors, *self.bounds(function, query.arg))
+                bounds = self.bounds(function, query.arg)
+                value = take(function, buf, _HEAD + 8, size, contributors, *bounds, most=counted)
             if size if not contributors else not value:
                 return _FIELD
+            child[_COUNTED] += counted
             child[_WHAT], child[_PART], child[_MISSING] = _ANSWERED, part, missing
             if query.state != _DONE and query.least >= 0:
                 self._now = now
                 if not query.reply and not query.contributors and not query.faults:
                     query.at = self._later(0)
-                query.add(value, contributors, faults)
+                query.add(value if counted else None, counted, faults)
         if query.kind == _DATA:
             self._say(message, i, _HAD if again else _TAKEN, part)
         return _DUPLICATE if again else _OK
