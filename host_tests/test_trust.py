@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyhsslms import pyhsslms
 
-from gossip import trust, wire
+from gossip import trust, windows, wire
 from host_tests.mpy.lms_signer import Key
 from host_tests.mpy.plain_shelf import Shelf
 from host_tests.property import examples
@@ -71,16 +71,16 @@ def test_window():
     """Against a plain set, for windows as such."""
     rng = random.Random(32)
     for _ in range(300):
-        windows, came, top = bytearray(24), set(), 0
+        rows, came, top = bytearray(24), set(), 0
         for _ in range(60):
             number = max(1, top + rng.choice((-40, -33, -32, -31, -5, -1, 0, 1, 2, 31, 32, 33, 40, 1 << 20)))
             expected = number in came or number < top - 31
-            assert trust._known(windows, 1, number) == expected
+            assert bool(windows.known(rows, 1, number)) == expected
             if not expected:
-                trust._mark(windows, 1, number)
+                windows.mark(rows, 1, number)
                 came.add(number)
                 top = max(top, number)
-        assert windows[:8] == windows[16:] == bytes(8)
+        assert rows[:8] == rows[16:] == bytes(8)
 
 
 def test_any_bytes():

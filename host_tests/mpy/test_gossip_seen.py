@@ -69,10 +69,16 @@ for _ in range(40):
         if state == OK:
             assert seen.mark(key, seq) == model.mark(key, seq)
             assert seen.state(key, seq) == DUPLICATE
-    buf = bytearray(40)
-    assert seen.digest(buf, 4) == len(model.came)
-    pairs = [struct.unpack_from(">II", buf, 4 + 8 * i) for i in range(len(model.came))]
+    buf = bytearray(4 + 4 * 12)
+    size = seen.digest(buf, 4)
+    assert size == 12 * len(model.came)
+    pairs = [struct.unpack_from(">II", buf, 4 + 12 * i) for i in range(len(model.came))]
     assert pairs == [(key[0], max(numbers)) for key, numbers in reversed(model.came)]
+    other = Seen(4)
+    other.take(buf, 4, size)
+    for key in keys:
+        for seq in range(base - 50, base + 80):
+            assert other.state(key, seq) == model.state(key, seq)
 
 # fifteen origins that sign, and any number of others, leave two places for the others and six for them
 seen = Seen(8)
@@ -92,6 +98,15 @@ assert seen.state(10, 1) == OLD
 for back in range(31, 0, -1):
     assert seen.mark(10, NUMBER_MOST - back) == NUMBER_MOST
     assert seen.state(10, NUMBER_MOST - back) == DUPLICATE
+
+# a number below the window (the recovery key's) stands for no other one; and all that sign can count anew
+assert seen.mark(2, 100) == 0 and seen.mark(2, 50) == 100 and seen.state(2, 82) == OK
+seen.forget()
+assert seen.state(2, 1) == OK == seen.state(2, 100) and seen.mark(2, 1) == 0
+assert [seen.state(2, 1), seen.state(2, 2), seen.state(10, NUMBER_MOST - 1)] == [DUPLICATE, OK, OK]
+seen.mark(100, 5)
+seen.forget()
+assert seen.state(100, 5) == DUPLICATE
 
 # what is not signed: one far ahead says nothing of those before, whichever came first
 for far, near in ((NUMBER_MOST, 81921), (NUMBER_MOST - 1, 1), (16384 * 6, 16384 * 6 - 1)):

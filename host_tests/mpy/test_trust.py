@@ -109,15 +109,18 @@ def one_leaf_twice():
     assert node.hear(first.message(0, 5, body=b"a"), 5) == OK
     assert node.hear(first.message(1, 6, body=b"a"), 6) == OK
     assert node.hear(first.message(0, 7, body=b"b"), 7) == REUSE  # two copies of a key, with numbers of their own
-    assert node.hear(first.message(0, 5, body=b"b"), 5) == REUSE  # or with the same
+    assert node.hear(first.message(1, 6, body=b"b"), 6) == REUSE  # or with the same
     assert node.hear(first.message(0, 5, body=b"a"), 5) == OLD  # that is but a replay
-    assert node.alarms == [(1, 1, 0), (1, 1, 0)] and node.trust.reuses == 2
-    forged = bytearray(first.message(0, 8, body=b"c"))
+    for body in (b"b", b"c"):  # it is known: that costs no verification any more
+        assert node.trust.check(first.message(0, 8, body=body), 7, 1, 8, 60) == OLD
+    assert node.alarms == [(1, 1, 0), (1, 1, 1)] and node.trust.reuses == 2
+    assert node.hear(first.message(2, 7), 7) == OK
+    forged = bytearray(first.message(2, 8, body=b"c"))
     forged[700] ^= 1
     assert node.hear(forged, 8) == SIGNATURE and node.trust.reuses == 2  # nobody can cry wolf
     node.start()
     assert node.hear(first.message(0, 9), 9) == REUSE
-    assert node.hear(first.message(2, 9), 9) == OK
+    assert node.hear(first.message(3, 9), 9) == OK
     assert node.hear(recovery.message(0, 1, REVOKE, b"\x00"), 1) == OK
     assert node.hear(recovery.message(0, 1, REVOKE, b"\x01"), 1) == REUSE
 
@@ -129,9 +132,11 @@ def time():
     assert node.hear(first.message(0, 1, since=2000 + 33 * 86400, until=5000000), 1) == WINDOW
     assert node.hear(first.message(1, 2, since=90000, until=99000), 2) == OK  # tomorrow's
     assert node.trust.floor == 2000  # but it is not tomorrow
+    node.now = 1999  # somebody sets its clock back
+    assert node.hear(first.message(2, 3, since=100, until=2000), 3) == WINDOW  # that has ended before `floor`
     node.now = 0
     node.start()
-    assert node.hear(first.message(2, 3, since=100, until=2000), 3) == WINDOW  # that has ended before `floor`
+    assert node.hear(first.message(2, 3, since=100, until=2000), 3) == WINDOW
     assert node.hear(first.message(2, 3, since=100, until=2001), 3) == OK and node.trust.floor == 2000
     assert node.hear(first.message(3, 4, since=1800000000, until=1900000000), 4) == OK
     node.start()
@@ -186,6 +191,82 @@ def a_thief():
     assert node.hear(third.message(1, 2, COMMAND, origin=2), 2, origin=2) == OK
 
 
+def a_thief_burns_all_numbers():
+    """The last sequence number of every origin, and the time; what the recovery key or the configuration brings
+    begins anew, and nothing of before is believed again."""
+    key, last = Key(1, real=18), wire.NUMBER_MOST
+    for again in (False, True):
+        node = Node(key, now=0)
+        old = [(key.message(o, last, since=4000000000, until=4100000000, origin=o), last, o) for o in range(1, 16)]
+        old.append((key.message(16, 5, body=b"of the utility"), 5, 1))
+        assert node.hear(*old[-1]) == OK
+        assert [node.hear(*one) for one in old[:-1]] == [OK] * 15
+        assert node.hear(key.message(17, 6), 6) == OLD and node.trust.floor == 4000000000
+        before = node.trust.signed_by(1)
+        if again:
+            node.key = third
+            node.start()
+        else:
+            assert node.hear(recovery.message(0, last, KEY, third.public), last) == OK
+        for _ in range(2):
+            assert node.trust.floor == 1000 * (not again) and node.trust.ended(before)
+            assert [node.hear(*one) for one in old] == [SIGNATURE] * 16
+            assert not node.trust.ended(node.trust.signed_by(3))
+            node.start()
+        for origin in (1, 2, 3):
+            assert node.hear(third.message(origin, 1, origin=origin), 1, origin) == OK
+        node.start()
+        for origin in (1, 2, 3):
+            assert node.hear(third.message(origin, 1, origin=origin), 1, origin) == OLD
+        assert not node.trust.reuses
+
+
+def recoveries():
+    """Of two keys that the recovery key brings the one of the later leaf stays, whatever comes first: the earlier
+    one was stolen, too. Epochs begin anew, if they must."""
+    thirds, next_one, least = Key(3), Key(255), Key(1, secret=b"another")
+    node = Node()
+    assert node.hear(recovery.message(1, 2, KEY, next_one.public), 2) == OK
+    for _ in range(2):
+        assert node.hear(recovery.message(0, 1, KEY, thirds.public), 1) == OLD
+        assert node.hear(thirds.message(0, 3), 3) == SIGNATURE
+        node.start()
+    assert node.hear(next_one.message(0, 3, KEY, least.public), 3) == wire.FIELD  # nothing follows 255
+    assert node.hear(recovery.message(2, 4, KEY, least.public), 4) == OK
+    assert node.hear(first.message(0, 5), 5) == SIGNATURE  # of the same epoch
+    assert node.hear(least.message(0, 1), 1) == OK
+    by = [node.trust.signed_by(epoch) for epoch in (1, 2)]
+    assert node.hear(recovery.message(3, 5, REVOKE, b"\2"), 5) == OK
+    node.start()
+    assert [node.trust.ended(one) for one in by] == [True, False]
+
+
+def two_origins_under_one_key():
+    """What one of them said is long overtaken by the other's leaves: no alarm, and no verification."""
+    key = Key(1, h=10, real=60)
+    node = Node(key)
+    late = key.message(17, 1, COMMAND, origin=2)
+    assert node.hear(key.message(50, 51), 51) == OK
+    assert node.hear(late, 1, origin=2) == OLD and not node.alarms
+    assert node.hear(key.message(19, 2, COMMAND, origin=2), 2, origin=2) == OK
+
+
+def no_memory():
+    node = Node()
+
+    def full(*_):
+        raise MemoryError
+
+    payload = first.message(0, 5)
+    node.trust.keep = full
+    assert node.hear(payload, 5) == wire.STORAGE
+    node.trust.keep, put = None, node.shelf.put
+    node.shelf.put = full
+    assert node.hear(payload, 5) == wire.STORAGE
+    node.shelf.put = put
+    assert node.hear(payload, 5) == OK
+
+
 def orders():
     node = Node()
 
@@ -236,7 +317,8 @@ def little_memory():
     assert gc.mem_alloc() - before < 300
 
 
-for test in (replays_and_gaps, damage, storage, one_leaf_twice, time, keys, a_thief, orders, no_keys):
+for test in (replays_and_gaps, damage, storage, one_leaf_twice, time, keys, a_thief, orders, no_keys,
+             a_thief_burns_all_numbers, recoveries, two_origins_under_one_key, no_memory):
     test()
 if hasattr(gc, "mem_alloc"):
     little_memory()

@@ -73,7 +73,8 @@ class Seen:
             for passed in range(max(high + 1, seq - 31), seq + 1):
                 array[at + 8 + (passed >> 3 & 3)] &= ~(1 << (passed & 7))
             pack_into(">I", array, at + 4, max(seq, high))
-        array[at + 8 + (seq >> 3 & 3)] |= 1 << (seq & 7)
+        if seq > high - 32:
+            array[at + 8 + (seq >> 3 & 3)] |= 1 << (seq & 7)
         self._fresh += at >= _ENTRY * self._fresh
         entry = array[at : at + _ENTRY]
         array[_ENTRY : at + _ENTRY] = array[:at]
@@ -92,6 +93,12 @@ class Seen:
         while at in signed:
             at -= _ENTRY
         return at
+
+    def forget(self):
+        """The numbers of all that sign count anew: a thief may have used them up."""
+        for at in range(0, _ENTRY * self.count, _ENTRY):
+            if unpack_from(">I", self._array, at)[0] <= _SIGNERS:
+                pack_into(">II", self._array, at + 4, 0, 0)
 
     def digest(self, buf, at):
         """Write (key, highest sequence) of all; how many."""

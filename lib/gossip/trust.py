@@ -4,7 +4,7 @@ A message of a signed type (docs/gossip-wire.md) is worth a verification if chec
 and step() verify; accept() writes down that it came, and then says OK. Nothing may be acted on or relayed before.
 """
 
-from struct import pack_into, unpack_from
+from struct import pack, pack_into, unpack_from
 
 try:
     from micropython import const
@@ -13,9 +13,10 @@ except ImportError:  # CPython
 
 from gossip.lms import Verifier, length
 from gossip.seal import same
+from gossip.windows import known, mark
 
 _NAMES = ("trust", "trust2")  # the same twice, written in this order
-_VERSION = const(2)
+_VERSION = const(3)
 _OK = const(0)  # reasons and types: wire.py
 _FIELD = const(6)
 _LENGTH = const(7)
@@ -34,28 +35,12 @@ _ORDERS = const(17)  # 18.. sequences of orders
 _WINDOWS = const(264)  # bytes of 33
 _KEYS = const(278)  # where they begin in the state
 _AFTER = const(392)
-_SIZE = const(396)
+_BASE = const(396)  # tag of the key that all began with, leaf + 1 of the recovery key that brought it
+_SIZE = const(404)
 _NEVER = const(0xFFFFFFFF)
 _DAY_S = const(86400)
 _AHEAD_S = const(32 * 86400)
 _MAC = const(16)
-
-
-def _known(windows, slot, number):
-    """Whether the number (from 1 on) came already, or is older than the 32 that its window tells of."""
-    high, bits = unpack_from(">II", windows, 8 * slot)
-    back = high - number
-    return back >= 0 and (back > 31 or bits >> back & 1 == 1)
-
-
-def _mark(windows, slot, number):
-    high, bits = unpack_from(">II", windows, 8 * slot)
-    ahead = number - high
-    if ahead > 0:
-        high, bits = number, (bits << min(ahead, 32) | 1) & 0xFFFFFFFF
-    else:
-        bits |= 1 << -ahead
-    pack_into(">II", windows, 8 * slot, high, bits)
 
 
 def _tag(key):
@@ -71,16 +56,17 @@ class Trust:
 
     Keys: the first byte of a key's I is its epoch, 1 to 255; 0 stands for the recovery key. Two are live, at first
     only tariff_key. KEY, signed by the newest, brings the one of the next epoch, and the older one goes; signed by
-    the recovery key it replaces all. REVOKE, by the recovery key alone, ends all epochs below the one it names.
+    the recovery key it replaces all, unless one came that was signed with a later leaf. REVOKE, by the recovery key
+    alone, ends all epochs below the one it names.
 
     Not twice: by origin a high-water mark of sequence numbers and 32 bits below it, which never expires, and the
-    same of one-time keys (leaves) by key. The recovery key's messages go by its leaves alone, so that who stole a
-    tariff key, and used up the sequence numbers of an origin, cannot keep the recovery out: the utility signs on as
-    another origin. All of it is on the shelf before accept() says OK.
+    same of one-time keys (leaves) by key. The recovery key's messages go by its leaves alone: who stole a tariff
+    key, and used up the sequence numbers, cannot keep it out. Where it or the configuration replaces all keys,
+    numbers and `floor` begin anew; what came before is void. All of it is on the shelf before accept() says OK.
 
     Time: `floor` (SOC) is proven to have passed: the newest accepted valid_from, or the time known when it came if
-    that was less. A validity that has ended, by the clock or without one by `floor`, is refused, and one that
-    begins more than 32 days after the time that is known: no price is fixed so early, and it would be kept so long.
+    that was less. A validity that has ended, by the clock or by `floor`, is refused, and one that begins more than
+    32 days after the time that is known: no price is fixed so early, and it would be kept so long.
 
     Lost: all of it is on the shelf twice. Where both are damaged (the shelf gives False, or no state), nobody knows
     what came: `lost`. Then nothing is taken until the time is known, and from then on only what is valid from
@@ -90,10 +76,11 @@ class Trust:
     def __init__(self, tariff_key, recovery_key, seal, shelf, now, alarm=None):
         self._recovery, self._seal, self._shelf, self._now, self._alarm = recovery_key, seal, shelf, now, alarm
         self._tags = _tag(tariff_key) + _tag(recovery_key)
+        self._base = self._tags[:4] + bytes(4)
         self._verifier = Verifier()
         self._good = self.keep = None
-        self.suspect = False  # the message of the last check() has a one-time key that signed another one
-        self._last = [b""] * 8  # epoch, leaf and randomizer of what was accepted last, by leaf
+        self.suspect = False  # the last check() found a one-time key that signed another one, or the recovery key
+        self._last = [b""] * 8  # by leaf, of what was accepted last: epoch, leaf, randomizer; none after an alarm
         self.reuses = 0
         self.floor = self._least = self.after = 0
         self.lost = False
@@ -114,18 +101,20 @@ class Trust:
 
     def _load(self, data, tariff_key):
         """What it knew, less what belongs to keys that the configuration has replaced."""
-        self._least = data[1]
-        self.floor = unpack_from(">I", data, 2)[0]
+        self._least, self.floor = unpack_from(">BI", data, 1)
         self.after = unpack_from(">I", data, _AFTER)[0]
         self._windows[:] = data[14 : 14 + _WINDOWS]
+        self._base = bytes(data[_BASE:])
         keys = [bytes(data[at + 1 : at + 1 + data[at]]) for at in (_KEYS, _KEYS + 57)]
         if data[6:10] == self._tags[:4] or tariff_key and tariff_key in keys:
             self._keys = keys
         else:
-            self._least = 0
-            self._windows[8 * _LEAVES : 8 * _LEAVES + 16] = bytes(16)
+            self._least = self.floor = 0
+            self._windows[8 : 8 * _ORDERS + 8] = bytes(8 * _ORDERS)
+            self._base = self._tags[:4] + self._base[4:]
         if data[10:14] != self._tags[4:]:
             self._windows[:8] = bytes(8)
+            self._base = self._base[:4] + bytes(4)
 
     def check(self, payload, reach, origin, seq, lifetime_s):
         """What is against the message, as far as that is cheap to say; OK: it is worth a verification."""
@@ -146,9 +135,9 @@ class Trust:
         tag = bytes(payload[1:2]) + bytes(payload[at : at + 12])
         leaf = unpack_from(">I", tag, 1)[0]
         came = self._came(slot, origin, seq, tag, leaf)
-        if came == _OLD:
+        if came == _OLD or not slot and kind == _KEY and leaf < unpack_from(">I", self._base, 4)[0]:
             return _OLD
-        self.suspect = came == _REUSE
+        self.suspect = came == _REUSE or not slot
         self._job = (payload, at, kind, key, slot, origin, seq, since, tag, leaf)
         return _OK if self._valid(since, until, self.floor if slot else 0) else _WINDOW
 
@@ -164,12 +153,12 @@ class Trust:
 
     def _came(self, slot, origin, seq, tag, leaf):
         """OK: never; OLD: it came already, or what came was later. REUSE: another one came that was signed with the
-        same leaf (if this one is signed well)."""
-        used = _known(self._windows, slot, leaf + 1)
+        same leaf (if this one is signed well), for the first time."""
+        used = known(self._windows, slot, leaf + 1)
         last = self._last[leaf & 7]
         if used and last[:5] == tag[:5] and last != tag:
-            return _REUSE
-        if _known(self._windows, origin, seq) if slot else used:
+            return _REUSE if last[5:] else _OLD
+        if used > 1 or (known(self._windows, origin, seq) if slot else used):
             return _OLD
         return _REUSE if used else _OK
 
@@ -177,19 +166,26 @@ class Trust:
         now = self._now()
         if now and self.after == _NEVER:
             self.after = now - _DAY_S
-        return self.after <= since < until and until > (now or floor) and not (now and since > now + _AHEAD_S)
+        return self.after <= since < until and until > max(now, floor) and not (now and since > now + _AHEAD_S)
 
     def heard(self, origin):
         """(highest sequence that came from one of the utility's numbers, bits of the 32 up to it)."""
         return unpack_from(">II", self._windows, 8 * origin)
 
     def epochs(self):
-        """Of the keys of tariffs that are believed, the older first."""
-        return [key[8] for key in self._keys if key]
+        """Of the keys of tariffs that are believed, the older first; [256, 0]: of none."""
+        return [key[8] for key in self._keys if key] or [256, 0]
+
+    def signed_by(self, epoch):
+        """What stands for the key of an epoch; ended(): it was replaced or revoked, and what it signed is void."""
+        return self._base[:4] + bytes([epoch])
+
+    def ended(self, by):
+        return by[:4] != self._base[:4] or by[4] < self._least
 
     def over(self, payload):
         """Whether the validity of a message that was accepted has ended: nobody takes it any more."""
-        return unpack_from(">I", payload, 6)[0] <= (self._now() or (self.floor if payload[1] else 0))
+        return unpack_from(">I", payload, 6)[0] <= max(self._now(), self.floor if payload[1] else 0)
 
     def begin(self, payload, reach, origin, seq, lifetime_s):
         """check(), and if that is OK begin to verify: the payload (a memoryview) stays as it is until the end."""
@@ -212,22 +208,27 @@ class Trust:
 
     def accept(self):
         """Write down that the message came whose signature is good. OK: it may be acted on and relayed."""
-        if not self._good:
-            return _SIGNATURE
-        self._good = False
+        good, self._good = self._good, False
+        try:
+            return self._accept() if good else _SIGNATURE
+        except MemoryError:  # it may come again
+            return _STORAGE
+
+    def _accept(self):
         payload, at, kind, key, slot, origin, seq, since, tag, leaf = self._begun
         reason = self._came(slot, origin, seq, tag, leaf)
         if reason:
             if reason == _REUSE:
                 self.reuses += 1
+                self._last[leaf & 7] = tag[:5]
                 if self._alarm:
                     self._alarm(origin, tag[0], leaf)
             return reason
-        windows, keys, least, now = bytearray(self._windows), self._keys, self._least, self._now()
+        windows, keys, least, base, now = bytearray(self._windows), self._keys, self._least, self._base, self._now()
         floor = max(self.floor, min(since, now) if now else since)
-        _mark(windows, slot, leaf + 1)
+        mark(windows, slot, leaf + 1)
         if slot:
-            _mark(windows, origin, seq)
+            mark(windows, origin, seq)
         body = bytes(payload[12:at])
         if kind == _REVOKE:
             if len(body) != 1:
@@ -239,16 +240,15 @@ class Trust:
             if not length(body) or not body[8] or body[8] < least:
                 return _FIELD
             if not slot:
-                keys, floor = [b"", body], since
+                keys, floor, base = [b"", body], since, _tag(body) + pack(">I", leaf + 1)
+                windows[8:end] = bytes(end - 8)
             elif slot == _LEAVES + 1 and body[8] == tag[0] + 1:
                 keys = [key, body]
                 windows[end - 16 : end - 8] = windows[end - 8 : end]
             else:
                 return _FIELD
             windows[end - 8 : end] = bytes(8)
-        if self.keep and not self.keep(payload, *self._head):
-            return _STORAGE
-        if not self._save(windows, keys, least, floor):
+        if self.keep and not self.keep(payload, *self._head) or not self._save(windows, keys, least, floor, base):
             return _STORAGE
         self._last[leaf & 7] = tag
         return _OK
@@ -261,7 +261,7 @@ class Trust:
         since, until = unpack_from(">II", payload, 5)
         if not (self._seal and 1 <= origin <= _ORIGINS):
             return _ORIGIN
-        if _known(self._windows, _ORDERS + origin, seq):
+        if known(self._windows, _ORDERS + origin, seq):
             return _OLD
         if not self._valid(since, until, self.floor):
             return _WINDOW
@@ -269,26 +269,31 @@ class Trust:
         pack_into(">II", head, 0, origin, seq)
         if not same(self._seal.mac(b"gridmote2", head, payload[:n]), payload, n, _MAC):
             return _SIGNATURE
-        windows = bytearray(self._windows)
-        _mark(windows, _ORDERS + origin, seq)
+        try:
+            windows = bytearray(self._windows)
+        except MemoryError:
+            return _STORAGE
+        mark(windows, _ORDERS + origin, seq)
         return _OK if self._save(windows, self._keys, self._least, self.floor) else _STORAGE
 
-    def _save(self, windows, keys, least, floor):
+    def _save(self, windows, keys, least, floor, base=None):
         """Whether this is on the shelf, and holds from now on."""
-        data = bytearray(_SIZE)
-        pack_into(">BBI", data, 0, _VERSION, least, floor)
-        data[6:14] = self._tags
-        data[14 : 14 + _WINDOWS] = windows
-        at = _KEYS
-        for key in keys:
-            data[at] = len(key)
-            data[at + 1 : at + 1 + len(key)] = key
-            at += 57
-        pack_into(">I", data, _AFTER, self.after)
+        base = base or self._base
         try:
+            data = bytearray(_SIZE)
+            pack_into(">BBI", data, 0, _VERSION, least, floor)
+            data[6:14] = self._tags
+            data[14 : 14 + _WINDOWS] = windows
+            at = _KEYS
+            for key in keys:
+                data[at] = len(key)
+                data[at + 1 : at + 1 + len(key)] = key
+                at += 57
+            pack_into(">I", data, _AFTER, self.after)
+            data[_BASE:] = base
             for name in _NAMES:
                 self._shelf.put(name, data)
-        except OSError:
+        except (OSError, MemoryError):
             return False
-        self._windows, self._keys, self._least, self.floor = windows, keys, least, floor
+        self._windows, self._keys, self._least, self.floor, self._base = windows, keys, least, floor, base
         return True
