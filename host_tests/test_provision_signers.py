@@ -51,6 +51,20 @@ def test_what_may_be_copied_is_told(work):
     assert "makes another tariff key\n" in told and "but" not in told
 
 
+def test_no_node_gets_a_key_that_was_revoked(work):
+    """It would believe the thief: nobody tells it of the revocation."""
+    keys = work.folder / "fleet-keys"
+    signer = Signer(keys)
+    signer.create(5)
+    work.run("meter-1", "--config", "meter.json")
+    signer.revoke(1)
+    done = work.run("meter-1", status=1)
+    assert "the tariff key was revoked" in done.stderr and "gridmote tariff keys --replace" in done.stderr
+    signer.replace(5)
+    work.run("meter-1")
+    assert gossip(work)["tariff_key"] == signer.public().hex()
+
+
 def test_a_damaged_public_key_is_told(work):
     keys = work.folder / "fleet-keys"
     Signer(keys).create(5)

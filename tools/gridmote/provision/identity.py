@@ -15,6 +15,7 @@ from gridmote.node.config import check_grid
 from gridmote.provision.authority import common_name, now, public, read_certificate, read_key
 from gridmote.provision.layout import KEY_FILES, NodeSet, inside, on_device
 from gridmote.provision.values import drop, get, put, split
+from gridmote.sign.ledger import guess
 from gridmote.sign.store import read_public
 from settings.schema import ConfigError, check
 from settings.segment import number_of
@@ -209,12 +210,17 @@ def _gossip_keys(plan, given, old, authority, new_keys):
     if new_keys:
         had = ["", had[1]]
     has = [(one or other or "").lower() for one, other in zip(said, had, strict=True)]
+    publics = {name: read_public(authority.folder / f"{name}.pub") for name in ("tariff", "recovery")}
+    least = guess(authority.folder / "tariff").get("least", 1)
+    if publics["tariff"] and bytes.fromhex(publics["tariff"])[8] < least:
+        raise Fault("the tariff key was revoked, which a new node would not know; gridmote tariff keys --replace "
+                    "--recovery FOLDER makes another")
     authority.take_number(segment, plan.id, plan.number)
     put(given, "gossip.segment_key", authority.segment_key(segment, has[0]))
     node_key = authority.node_key(plan.id, has[1], fresh=new_keys and not said[1])
     put(given, "gossip.node_key", node_key)
-    for name in ("tariff", "recovery"):
-        if public_key := read_public(authority.folder / f"{name}.pub"):  # as it is now, whatever the node had
+    for name, public_key in publics.items():
+        if public_key:  # as it is now, whatever the node had
             put(given, f"gossip.{name}_key", public_key)
     return "given" if said[1] else "kept" if node_key == has[1] else "made"
 
