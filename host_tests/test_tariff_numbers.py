@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gossip.trust import Trust
-from gossip.wire import IWANT, KEY, REVOKE, TARIFF
+from gossip.wire import DIGEST, IWANT, KEY, REVOKE, TARIFF
 from gridmote.tariff.messages import read
 from gridmote.utility.inject import table_of
 from host_tests.mpy.plain_shelf import Shelf
@@ -51,7 +51,7 @@ def test_one_number_a_message(made):
 
 
 def test_nobody_asks_for_what_does_not_exist(made, monkeypatch):
-    """Without loss, by nodes that verify: each has each message, and not one IWANT was sent."""
+    """Without loss, by nodes that verify: each has each message, and not one question was sent."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "mpy"))
     from gossip_net import Net
 
@@ -64,6 +64,6 @@ def test_nobody_asks_for_what_does_not_exist(made, monkeypatch):
         del head["summary"]
         id = net.start(0, head.pop("payload"), **head)
         net.run(16 * PERIOD_MS)
-        assert (len(net.times(id)), net.sent((IWANT,))) == (6, 0), message.seq
+        assert (len(net.times(id)), net.sent((IWANT, DIGEST))) == (6, 0), message.seq
     for name in [name for name in sys.modules if name.startswith("gossip_")]:
         del sys.modules[name]
