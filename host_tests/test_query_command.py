@@ -29,7 +29,7 @@ def town(tmp_path_factory):
 def test_each_kind(town):
     """Two at a time: each run has a number of its own."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {what: pool.submit(town.query, *what.split()) for what in [*QUESTIONS, "tariff 7"]}
+        asked = {what: pool.submit(town.query, *what.split()) for what in QUESTIONS}
     said = {what: one.result().splitlines() for what, one in asked.items()}
     high, low = max(volts for volts, _ in MEASURED.values()), min(volts for volts, _ in MEASURED.values())
     assert near(said["highest"][0], r"(\S+) V at pmu0", high, 0.02)
@@ -45,8 +45,18 @@ def test_each_kind(town):
     for what in ("needs", "tomorrow"):
         assert said[what][:3] == ["00-08 h: 0 Wh", "08-16 h: 0 Wh", "16-24 h: 0 Wh"]
         assert said[what][3].startswith("1 answered, 0 could not say, 0 missing")
-    assert said["tariff 7"][0] == f"held by 0, lacking at {ALL}"
-    assert set(said["tariff 7"][1:-1]) == {f"  lacks it: {one}" for one in town.names}
+    assert said["epochs"][0].startswith("the oldest key believed has epoch 1, at ")
+    assert said["keys"][0].startswith("all know a key of epoch 1 or later, ")
+    for what in ("epochs", "keys"):
+        assert said[what][1].startswith(f"{ALL} answered of {ALL} (100 %), 0 could not say, 0 missing, ")
+
+
+def test_a_tariff_that_all_lack(town):
+    """The status is 1; the number is taken whole."""
+    done = command("query", "tariff", (1 << 30) - 1, *town.at())
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1 and not done.stderr and lines[0] == f"held by 0, lacking at {ALL}"
+    assert set(lines[1:-1]) == {f"  lacks it: {one}" for one in town.names}
 
 
 def near(line, pattern, value, within):
@@ -99,6 +109,7 @@ def test_nobody_can_say(town):
     (["count", "--role", "is"], "--role is: one of ied, meter, ssc"),
     (["count", "--segment", "a,b"], "--segment a,b: AREA,LOCATION_TYPE,LOCATION_ID is needed"),
     (["count", "--segment", "a,b,c"], f"no key of that segment; known are {NAME}"),
+    (["tariff 7", "--least", 2], "--least: who holds a tariff is asked of all"),
     (["count", "--ssc", "here"], "here: HOST:PORT is needed"),
     (["count", "--keys", "none"], "gridmote provision makes them"),
 ])
@@ -112,7 +123,12 @@ def test_asked_wrongly(town, arguments, why):
 def test_who_lacks_it_and_who_is_silent(town):
     """Last: a meter is dead; the receipt names it."""
     town.running["meter1"].kill()
-    told = json.loads(town.query("tariff", "7", "--timeout", 6, "--json"))
+    asked = ["query", "tariff", "7", "--timeout", 6, *town.at()]
+    told = json.loads(command(*asked, "--json").stdout)
     assert told["contributors"] == ALL - 1 and told["silent"] == ["meter1"]
-    lines = town.query("tariff", "7", "--timeout", 6).splitlines()
-    assert lines[-2] == "  silent: meter1" and lines[-1].startswith(f"{ALL - 1} answered of {ALL} (")
+    done = command(*asked)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1 and lines[-2] == "  silent: meter1"
+    assert re.match(rf"{ALL - 1} answered of {ALL} \(\d+ %\), 0 could not say, (up to 1|0) missing", lines[-1])
+    done = command("query", "epochs", "--timeout", 6, *town.at())
+    assert done.returncode == 0 and "\n  silent: meter1\n" in done.stdout

@@ -11,7 +11,23 @@ import time
 import pytest
 
 from gossip.needs import Needs
-from gossip.quantity import ANGLE, COUNT, FREQUENCY, HELD, LAST, MAX, MEAN, PERIODS, SPAN, VERSIONS, VOLTAGE
+from gossip.quantity import (
+    ANGLE,
+    COUNT,
+    EPOCH,
+    FREQUENCY,
+    HELD,
+    LAST,
+    MAX,
+    MEAN,
+    MIN,
+    PERIODS,
+    SPAN,
+    SUM,
+    VERSIONS,
+    VOLTAGE,
+)
+from gossip.query import Queries
 from gossip.seal import Seal
 from gossip.stack import Stack
 from gossip.trust import Trust
@@ -22,7 +38,7 @@ from gridmote.tariff.messages import Message
 from gridmote.utility import end as ends
 from gridmote.utility.end import End, address_of
 from gridmote.utility.inject import check, inject
-from gridmote.utility.question import Answer, coverage, fields, question_of, said
+from gridmote.utility.question import Answer, ask, coverage, fields, question_of, said
 from gridmote.utility.watch import Watch
 from host_tests.mpy.plain_shelf import Shelf
 from host_tests.udp_mesh import free_ports
@@ -220,6 +236,23 @@ def test_keys_of_segments(tmp_path):
         ends.segment_key(tmp_path / "none", SEGMENT)
 
 
+def test_a_controller_that_lies(tmp_path):
+    """What it says of many nodes, of a frequency that no grid has, or of tomorrow, is cut; of how many, too."""
+    fleet_at(tmp_path / "keys", ["meter-7", "meter-8"])
+    with Controller() as there, End(tmp_path / "keys", SEGMENT, [there.at]) as end:
+        end.join(10)
+        assert end.stack.queries.most == 8 and sorted(end.names.values()) == ["meter-7", "meter-8"]
+        low, high, newest = end.stack.queries.bounds(LAST, FREQUENCY)
+        assert (low, high) == (45000, 65000) and abs(newest - time.time() - 60) < 60
+        assert end.stack.queries.bounds(MEAN, FREQUENCY) == (45000, 65000)
+        assert end.stack.queries.bounds(SUM, VOLTAGE) == (0, 2_000_000_000)
+        assert end.stack.queries.bounds(PERIODS, 0) == (0, 8_000_000_000)
+        assert end.stack.queries.bounds(HELD, 65536 + VOLTAGE) == end.stack.queries.bounds(MIN, 77) == ()
+        there.stack.queries = Queries(there.stack.relay, lambda function, arg: 10**14, random.randrange)
+        found = ask(end, question_of("frequency"), 10, targets=SSC)
+        assert (found.value, found.contributors) == ((65000,), 1)
+
+
 # -- inject ----------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +356,8 @@ def test_watch(tmp_path):
                 end.run(lambda: watch.step() or news.extend(watch.news()) or news, 20)  # noqa: B023
                 [(line, told)] = news
                 assert told == {"day": today, "jobs": jobs, "appliances": 1, "wh": list(energies_wh)}
-                assert line.startswith(f"today: {jobs} job") and f"{energies_wh[2]:,} Wh 16-24 h" in line
+                assert line.startswith(f"today: {'1 job' if jobs == 1 else '2 jobs'} of 1 appliance needs ")
+                assert f"{energies_wh[2]:,} Wh 16-24 h" in line
             end.run(watch.step, 1)
             assert not watch.news()
             there.stack.relay.authorised = (1000,)
@@ -348,6 +382,11 @@ def answer(name, value, contributors=2):
     ("tariff 7", (0, ()), ["held by 2, lacking at 0"]),
     ("tariff 7", (2, ((77,), (78,))), ["held by 0, lacking at 2", "  lacks it: meter-7", "  lacks it: node 78"]),
     ("count", None, ["nobody could say"]),
+    ("voltage", (0, 230_125, 77), ["230.125 V at meter-7, a time that cannot be"]),
+    ("epochs", (1, 77), ["the oldest key believed has epoch 1, at meter-7"]),
+    ("epochs", (256, 77), ["no key is believed"]),
+    ("keys", (2, 77), ["all know a key of epoch 2 or later, meter-7 none later"]),
+    ("keys", (0, 78), ["no key at node 78"]),
 ])
 def test_said(name, value, lines):
     found = answer(name, value)
@@ -357,20 +396,25 @@ def test_said(name, value, lines):
 
 def test_more_that_lack_it_than_are_named():
     found = answer("tariff 65543", (9, ((77,),)), 10)
-    assert found.question.arg == 7
+    assert found.question.arg == 65543
     assert said(found, NOBODY) == ["held by 1, lacking at 9", "  lacks it: node 77", "  and 8 more"]
 
 
 def test_coverage():
     found = answer("count", (8,), 8)
-    assert coverage(found, 0) == "8 answered, 1 could not say, 3 missing, 1.2 s"
-    assert coverage(found, 10) == "8 answered of 10 (80 %), 1 could not say, 3 missing, 1.2 s"
+    assert coverage(found, 0) == "8 answered, 1 could not say, up to 3 missing, 1.2 s"
+    assert coverage(found, 13) == "8 answered of 13 (62 %), 1 could not say, up to 3 missing, 1.2 s"
+    assert coverage(found, 10) == "8 answered of 10 (80 %), 1 could not say, up to 1 missing, 1.2 s"
+    assert coverage(found, 9) == "8 answered of 9 (89 %), 1 could not say, 0 missing, 1.2 s"
+    assert coverage(found, 8).startswith("8 answered of only 8 that were provisioned: a node counts some")
+    assert coverage(found._replace(contributors=9), 8).startswith("9 answered of only 8 ")
 
 
 def test_questions():
     wanted = {"voltage": (LAST, VOLTAGE, METER), "highest": (MAX, VOLTAGE, METER), "span": (SPAN, ANGLE, METER),
               "frequency": (MEAN, FREQUENCY, METER), "count": (COUNT, 0, 7), "needs": (PERIODS, 0, IED),
-              "tomorrow": (PERIODS, 1, IED), "versions": (VERSIONS, 0, 7), "tariff 9": (HELD, 9, 7)}
+              "tomorrow": (PERIODS, 1, IED), "versions": (VERSIONS, 0, 7), "tariff 9": (HELD, 9, 7),
+              "tariff 1073741823": (HELD, (1 << 30) - 1, 7), "epochs": (MIN, EPOCH, 7), "keys": (MIN, 5, 7)}
     assert {name: question_of(name)[:3] for name in wanted} == wanted
     for text in ("", "volts", "tariff", "tariff 0", "tariff x", "tariff 1073741824", "tariff 1 2", "count 3"):
         with pytest.raises(Fault, match="unknown; there are voltage, .* and tariff N"):

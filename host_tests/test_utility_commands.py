@@ -160,9 +160,12 @@ def test_a_revocation_reaches_all(street):
     for what, told in ((["revoke", 1], "revocation"), (["keys", "--replace", "--origin", 2, "--height", 5], "key")):
         done = command("tariff", *what, *at)
         assert done.returncode == 0, done
-        done = command("is", "inject", out, *street.at())
+        done = command("is", "inject", out, "--receipt", 30, *street.at())
         assert done.returncode == 0 and done.stdout.startswith(f"{told} "), done
-        assert "acknowledged by ssc0" in done.stdout
+        first, second = done.stdout.splitlines()
+        assert "acknowledged by ssc0" in first and "4 answered of 4 (100 %)" in second
+        said = "no key is believed" if told == "revocation" else r"all know a key of epoch [2-9] or later"
+        assert re.search(said, second), second
         if told == "revocation":
             fails("no controller acknowledged it within 2 s; either .* its key is not, or no more, theirs",
                   "is", "inject", late, "--timeout", 2, *street.at())

@@ -1,5 +1,7 @@
 """Who does not answer, by name: against brute force, with bits that are shared, and answers that are lost."""
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,10 +30,10 @@ class Segment:
         return Answer(question, value, 0, 0, 0, 0)
 
 
-def silent(monkeypatch, names, segment, contributors):
+def silent(monkeypatch, names, segment, contributors, missing=0):
     monkeypatch.setattr(roll, "ask", segment)
-    found = Answer(question_of("tariff 7"), (0, ()), contributors, 0, 1, 1)
-    return roll.silent(None, {number: f"n{number}" for number in names}, found, 5)
+    found = Answer(question_of("tariff 7"), (0, ()), contributors, 0, missing, 1)
+    return roll.silent(None, {number: f"n{number}" for number in names}, found, 0)
 
 
 @given(st.sets(numbers, min_size=1, max_size=300), st.randoms())
@@ -61,6 +63,34 @@ def test_one_lost_answer_makes_nobody_silent_that_answers_the_next_time(monkeypa
     assert roll.slot(100, 0) == roll.slot(604, 0)
     for lost in ([{200}], [set()], [names], [names, {100}]):
         assert silent(monkeypatch, names, Segment(names - {604}, lost), 3) == [604], lost
+
+
+def test_a_liar_that_counts_for_those_who_are_silent(monkeypatch):
+    """More are counted than there are, or as many while somebody is missing: the names are called all the same."""
+    names = set(range(100, 133))
+    for counted in (1032, 34, 33, 31):
+        assert silent(monkeypatch, names, Segment(names - {107, 118}), counted, 2) == [107, 118], counted
+    segment = Segment(names)
+    assert silent(monkeypatch, names, segment, 1032) == [] and segment.asked >= 1
+
+
+def test_it_takes_no_more_than_its_time(monkeypatch):
+    """Each of three calls has its share of what is left, and at least 2 s."""
+    clock = SimpleNamespace(now=0)
+    monkeypatch.setattr(roll, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    names = {number: f"n{number}" for number in range(100, 110)}
+    for seconds, expected in ((15, [5, 5, 5]), (1, [2, 2, 2])):
+        given = []
+
+        def ask(end, question, seconds):
+            given.append(seconds)  # noqa: B023
+            clock.now += seconds
+            return Answer(question, None, 0, 0, 0, seconds)
+
+        monkeypatch.setattr(roll, "ask", ask)
+        found = Answer(question_of("tariff 7"), (0, ()), 12, 0, 1, 1)
+        assert roll.silent(None, names, found, seconds) == sorted(names)
+        assert given == expected
 
 
 def test_lines():

@@ -11,11 +11,12 @@ from rich.console import Console
 from gridmote.fault import Fault, give_up
 from gridmote.tariff import messages
 from gridmote.utility.end import End
-from gridmote.utility.inject import check, inject, name_of, table_of
+from gridmote.utility.inject import check, inject, name_of
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
 from gridmote.utility.orders import order
-from gridmote.utility.question import ask, coverage, names_of, question_of, said
-from gridmote.utility.roll import lines, silent
+from gridmote.utility.question import coverage, names_of, said
+from gridmote.utility.receipt import asked, receipt
+from gridmote.utility.roll import lines
 from gridmote.utility.watch import Watch
 
 is_ = typer.Typer(
@@ -34,14 +35,16 @@ def inject_file(
     ssc: Controllers,
     keys: Keys = Path("fleet-keys"),
     timeout: Annotated[float, _SECONDS] = 30,
-    receipt: Annotated[float, typer.Option(
-        min=0, max=3600, help="Ask who holds the tariffs until all do, for at most so many seconds.")] = 0,
+    receipt_s: Annotated[float, typer.Option(
+        "--receipt", min=0, max=3600, help="Ask until all have it, for so many seconds for each message, and at "
+        "most 8 more to see who does not answer.")] = 0,
 ):
     """Give signed messages to the controllers of a segment, from where they gossip to every node.
 
     Each is insisted on until two controllers have acknowledged it, one where there is one: who had it already says
-    so, too, hence it may be done again. With --receipt the segment is asked who holds the tariff, who does not,
-    and who does not answer; the status is 1 if somebody lacks it in the end.
+    so, too, hence it may be done again. With --receipt the segment is asked who holds the tariff (or took it, and
+    newer ones since), who does not, and who does not answer; of a revocation which old keys are still believed, of
+    a key whether it is known. The status is 1 if somebody lacks it in the end, or does not answer.
 
     [bold]gridmote is inject day.signed --segment north,secondary-station,1156 --ssc 10.0.0.7:7113 --receipt 60[/]
     """
@@ -61,30 +64,25 @@ def inject_file(
                 alone = len(who) < min(2, end.given)
                 console.print(f"{name_of(message)}: acknowledged by {told}" + (
                     f" alone, by no second controller within {timeout:g} s" if alone else ""), markup=False)
-            for table in filter(None, map(table_of, found)) if receipt else ():
-                lacking |= not _receipt(console, end, table.number, names, receipt)
+            for message in found if receipt_s else ():
+                lacking |= not _everywhere(console, end, message, receipt_s)
     except (Fault, OSError) as fault:
         give_up("is inject", fault)
     if lacking:
         raise typer.Exit(1)
 
 
-def _receipt(console, end, number, names, seconds):
-    """Whether everybody who answers, or who was provisioned, holds the tariff in the end."""
-    last_s = time.monotonic() + seconds
-    question = question_of(f"tariff {number}")
-    while True:
-        with console.status(f"who holds tariff {number}?"):
-            answer = ask(end, question, min(15, max(2, last_s - time.monotonic())))
-        held = answer.contributors - (answer.value[0] if answer.value else 0)
-        done = answer.value and not answer.value[0] and not answer.missing and held >= len(names)
-        if done or time.monotonic() >= last_s:
-            break
-        end.run(lambda: False, min(2, max(0, last_s - time.monotonic())))
-    console.print(f"tariff {number}: {said(answer, names)[0]}; {coverage(answer, len(names))}", markup=False)
-    with console.status("who does not answer?"):
-        unheard = silent(end, names, answer, min(15, max(5, seconds)))
-    for line in [*said(answer, names)[1:], *lines(unheard, names)]:
+def _everywhere(console, end, message, seconds):
+    """Whether everybody who was provisioned answers, and has it in the end. Of a command nobody can be asked."""
+    wanted = asked(message)
+    if not wanted:
+        return True
+    question, least = wanted
+    with console.status(f"{question.words}?"):
+        answer, unheard, done = receipt(end, question, least, end.names, seconds)
+    first, *more = said(answer, end.names)
+    console.print(f"{name_of(message)}: {first}; {coverage(answer, len(end.names))}", markup=False)
+    for line in [*more, *lines(unheard, end.names)]:
         console.print(line, markup=False)
     return done
 

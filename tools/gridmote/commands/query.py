@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gossip.quantity import HELD
 from gridmote.fault import Fault, give_up
 from gridmote.utility.end import End
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
@@ -18,10 +19,10 @@ from gridmote.utility.question import (
     ask,
     coverage,
     fields,
-    names_of,
     question_of,
     said,
 )
+from gridmote.utility.receipt import whole
 from gridmote.utility.roll import lines, silent
 
 _WHAT = "; ".join(f"{name}: {one.words}" for name, one in QUESTIONS.items()) + "; tariff N: who holds it"
@@ -42,7 +43,9 @@ def query(
     """Ask all nodes of a segment, and get one answer with its coverage.
 
     The question gossips through the segment, each node puts together what those behind it say. No server calls
-    anybody; who is lost on the way is counted as missing.
+    anybody; who is lost on the way is counted as missing. The status is 1 if nobody could say; of tariff N also if
+    somebody lacks it or does not answer, as of inject --receipt. Who does not answer is called by name for as long
+    again, at least 6 s.
 
     [bold]gridmote query voltage --segment north,secondary-station,1156 --ssc 10.0.0.7:7113[/]
 
@@ -55,31 +58,35 @@ def query(
         for one in role or ():
             if one not in ROLES:
                 raise Fault(f"--role {one}: one of {', '.join(ROLES)}")
+        if question.function == HELD and least:
+            raise Fault("--least: who holds a tariff is asked of all")
         targets = sum(ROLES[one] for one in set(role or ()))
-        names = names_of(keys, levels)
         with End(keys, levels, ssc) as end:
             with console.status(f"looking for a controller of {segment}"):
                 end.join(JOIN_S)
-            asked = 0
+            asked, names, good = 0, end.names, False
             while True:
                 with console.status(question.words):
                     answer = ask(end, question, timeout, least, targets)
                 everybody = (targets or question.targets) == EVERYBODY
+                expected = names if everybody else {}
                 with console.status("who does not answer?"):
-                    unheard = silent(end, names, answer, timeout) if everybody and not least else []
+                    unheard = silent(end, expected, answer, timeout) if everybody and not least else []
+                good = answer.contributors and (
+                    question.function != HELD or whole(answer, expected) and not unheard)
                 if as_json:
                     told = {"silent": [names[one] for one in unheard]} if unheard else {}
                     print(json.dumps({**fields(answer, names), **told}), flush=True)
                 else:
                     for line in [*said(answer, names), *lines(unheard, names)]:
                         console.print(line, markup=False)
-                    console.print(coverage(answer, len(names) if everybody else 0), style="dim")
+                    console.print(coverage(answer, len(expected)), style="dim")
                 asked += 1
                 if not every or asked == times:
                     break
                 next_s = time.monotonic() + max(every - answer.seconds, 0)
                 end.run(lambda next_s=next_s: time.monotonic() >= next_s, every)
-        if not answer.contributors:
+        if not good:
             raise typer.Exit(1)
     except KeyboardInterrupt:
         pass

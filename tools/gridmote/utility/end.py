@@ -13,6 +13,7 @@ from gossip.stack import Stack
 from gossip.wire import IS, REASONS, SIGNERS, SSC
 from gridmote.fault import Fault
 from gridmote.provision.folder import settle, write_durably
+from gridmote.utility.question import bounds, names_of
 
 _TURN_S = 0.02
 _LARGEST = 2048
@@ -20,6 +21,7 @@ _OTHERS_S = 1.0  # for further controllers, once one has answered
 _MOVED_S = 40.0  # until a node believes that its number has another address now: two probes without an answer
 _REFUSAL_S = 0.3
 _BOOT_MOST = 0xFFFF
+_BEYOND = 4  # times as many nodes as were provisioned are believed of one controller
 
 
 class End:
@@ -27,13 +29,15 @@ class End:
 
     fleet: folder of the fleet's keys (gridmote provision). segment: (area, location_type, location_id).
     controllers: ["host:port"] of its SSCs. port: own one, 0: any. Fault where there is no key, or nobody answers.
-    stack: gossip.Stack; set what is to be called on its parts. given: how many controllers.
+    stack: gossip.Stack; set what is to be called on its parts. given: how many controllers. names: {number: id} of
+    the nodes that were provisioned for it.
     """
 
     def __init__(self, fleet, segment, controllers, port=0):
         self._fleet = fleet
         self._key = segment_key(fleet, segment)
         self.segment = ",".join(segment)
+        self.names = names_of(fleet, segment)
         self._seeds = [(address_of(text), False) for text in controllers]
         self._controllers = ", ".join(controllers)
         self.given = len({address for address, _ in self._seeds})
@@ -50,6 +54,9 @@ class End:
                 number, IS, boot, Seal(self._key), None, self._send, random.randrange, _ticks(),
                 seeds=self._seeds, probe_ms=1000, value=lambda function, arg: None,
             )
+            self.stack.queries.bounds = bounds
+            if self.names:
+                self.stack.queries.most = min(_BEYOND * len(self.names), self.stack.queries.most)
             self._open = held.pop_all()
         return self
 

@@ -7,14 +7,18 @@ from typing import NamedTuple
 from gossip.quantity import (
     ANGLE,
     COUNT,
+    EPOCH,
+    EPOCH_NONE,
     FREQUENCY,
     HELD,
+    KEY,
     LAST,
     MAX,
     MEAN,
     MIN,
     PERIODS,
     SPAN,
+    SUM,
     VERSIONS,
     VOLTAGE,
 )
@@ -27,15 +31,21 @@ _REFUSED = 2  # gossip.query, what became of who was asked
 _AGAIN_S = 0.5
 _ANGLES_AGO_S = 2  # angles are compared at one second, which all have measured by then
 PERIODS_H = ("00-08", "08-16", "16-24")  # UTC
+_WORST_MV, _WORST_WH = 2000 * 1_000_000, 8 * 1_000_000_000  # settings/segment.py, what nodes can be rated for
+_BOUNDS = {VOLTAGE: (0, _WORST_MV), ANGLE: (-18000, 18000), FREQUENCY: (45000, 65000), EPOCH: (0, EPOCH_NONE),
+           KEY: (0, EPOCH_NONE)}  # as firmware/answers.py, which knows what its segment is rated for
+_AHEAD_S = 60
 
 
 class Question(NamedTuple):
-    """function, arg: of Queries.start; targets: roles; words: what it asks, for a person."""
+    """function, arg: of Queries.start; targets: roles; words: what it asks, for a person. receipt: who does not
+    answer is to be named."""
 
     function: int
     arg: int
     targets: int
     words: str
+    receipt: bool = False
 
 
 QUESTIONS = {
@@ -48,14 +58,24 @@ QUESTIONS = {
     "needs": Question(PERIODS, 0, IED, "energy that appliances need today, by period (UTC)"),
     "tomorrow": Question(PERIODS, 1, IED, "energy that appliances need tomorrow, by period (UTC)"),
     "versions": Question(VERSIONS, 0, EVERYBODY, "which applications run"),
+    "epochs": Question(MIN, EPOCH, EVERYBODY, "the oldest key of tariffs that a node still believes", True),
+    "keys": Question(MIN, KEY, EVERYBODY, "the newest key of tariffs of the node that lags most", True),
 }
+
+
+def bounds(function, arg):
+    """What one node's value can be, as Queries has it: a controller's lies are cut here."""
+    if function == PERIODS:
+        return 0, _WORST_WH
+    found = _BOUNDS.get(arg & 0xFF, ()) if function in (SUM, MEAN, MIN, MAX, LAST) else ()
+    return (*found, int(time.time()) + _AHEAD_S) if found and function == LAST else found
 
 
 def question_of(text):
     """The Question of "voltage", "tariff 7" and the like; Fault."""
     words = text.split()
     if len(words) == 2 and words[0] == "tariff" and words[1].isdigit() and 0 < int(words[1]) < 1 << 30:
-        return Question(HELD, int(words[1]) & 0xFFFF, EVERYBODY, f"who holds tariff {words[1]}, and who does not")
+        return Question(HELD, int(words[1]), EVERYBODY, f"who holds tariff {words[1]}, and who does not", True)
     if text not in QUESTIONS:
         raise Fault(f"{text}: unknown; there are {', '.join(QUESTIONS)} and tariff N")
     return QUESTIONS[text]
@@ -111,10 +131,13 @@ def said(answer, names):
     if not value:
         return ["nobody could say"]
     function = question.function
+    if question.arg in (EPOCH, KEY) and function == MIN:
+        return [_epoch(question.arg, *value, names)]
     if function in (MIN, MAX):
         return [f"{_amount(question.arg, value[0])} at {_name(value[1], names)}"]
     if function == LAST:
         when = datetime.datetime.fromtimestamp(value[0], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        when = when if value[0] else "a time that cannot be"
         return [f"{_amount(question.arg, value[1])} at {_name(value[2], names)}, {when}"]
     if function == MEAN:
         return [_amount(question.arg, value[0] / answer.contributors)]
@@ -145,11 +168,17 @@ def fields(answer, names):
 
 
 def coverage(answer, expected):
-    """One line: how much of the segment this answer is of. expected: nodes that were provisioned, 0: not known."""
-    told = f"{answer.contributors} answered"
+    """One line: how much of the segment this answer is of. expected: nodes that were provisioned, 0: not known.
+
+    Missing are no more than that leaves: each node counts those that it asked in vain, several of them the same."""
+    told, missing = f"{answer.contributors} answered", answer.missing
     if expected:
-        told += f" of {expected} ({100 * answer.contributors / expected:.0f} %)"
-    return f"{told}, {answer.faults} could not say, {answer.missing} missing, {answer.seconds:.1f} s"
+        absent = expected - answer.contributors - answer.faults
+        missing = min(missing, max(absent, 0))
+        told += (f" of {expected} ({100 * answer.contributors / expected:.0f} %)" if absent >= 0 else
+                 f" of only {expected} that were provisioned: a node counts some that are not there")
+    missing = f"up to {missing}" if missing else "0"
+    return f"{told}, {answer.faults} could not say, {missing} missing, {answer.seconds:.1f} s"
 
 
 def names_of(fleet, segment):
@@ -175,6 +204,13 @@ def _plain(value):
 
 def _name(number, names):
     return names.get(number, f"node {number}")
+
+
+def _epoch(quantity, epoch, number, names):
+    where = _name(number, names)
+    if quantity == KEY:
+        return f"all know a key of epoch {epoch} or later, {where} none later" if epoch else f"no key at {where}"
+    return f"the oldest key believed has epoch {epoch}, at {where}" if epoch < EPOCH_NONE else "no key is believed"
 
 
 def _amount(quantity, value):

@@ -1,34 +1,39 @@
 """Who of a segment does not answer, by name."""
 
+import time
 from collections import Counter
 
-from gossip.quantity import HELD, ROLL
+from gossip.quantity import ROLL
 from gridmote.utility.question import EVERYBODY, Question, ask
 
 _SLOTS = 504  # docs/gossip-queries.md
 _ARGUMENTS = range(2000)  # that are tried; a node has 16 bits for it
 _TIMES = 3
+_LEAST_S = 2  # for each
 _NAMED = 15
 
 
 def silent(end, names, answer, seconds):
-    """Numbers of those who do not answer, where this Answer of HELD, asked of everybody, counts fewer than `names`.
+    """Numbers of those who do not answer, where this Answer of a receipt, asked of everybody, is not of all `names`
+    and nobody else: where it counts too many, too, for then it cannot be believed.
 
-    names: {number: id} of all who were provisioned. They are called by name, three times at most, each in so many
-    seconds: whoever answers once is not silent. Who cannot be told from others that answer is left out.
+    names: {number: id} of all who were provisioned. They are called by name, three times at most, in so many
+    seconds or 6: whoever answers once is not silent. Who cannot be told from others that answer is left out.
     """
     absent = len(names) - answer.contributors - answer.faults
-    if answer.question.function != HELD or absent <= 0:
+    if not answer.question.receipt or not absent and not answer.missing:
         return []
+    last_s = time.monotonic() + seconds
     there, unheard = set(), set()
-    for _ in range(_TIMES):
+    for times in range(_TIMES, 0, -1):
         unsure = names.keys() - there
         if len(unheard & unsure) <= absent:  # else it is an answer that was lost
             unsure -= unheard
         if not unsure:
             break
         argument = max(_ARGUMENTS, key=lambda one: len(unsure & alone(names, one)))
-        found = ask(end, Question(ROLL, argument, EVERYBODY, "who is there"), seconds)
+        left_s = max(last_s - time.monotonic(), 0) / times
+        found = ask(end, Question(ROLL, argument, EVERYBODY, "who is there"), max(left_s, _LEAST_S))
         marked = answered(names, found.value[0] if found.value else bytes(_SLOTS // 8), argument)
         unheard |= names.keys() - marked
         there |= marked & alone(names, argument)

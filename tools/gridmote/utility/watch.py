@@ -37,7 +37,8 @@ class Watch:
                 self._said[day] = sums
                 jobs, nodes, *energies_wh = sums
                 told = ", ".join(f"{wh:,} Wh {period} h" for wh, period in zip(energies_wh, PERIODS_H, strict=True))
-                line = f"{word}: {jobs} jobs of {nodes} appliances need {told}"
+                need = "needs" if nodes == 1 else "need"
+                line = f"{word}: {_many(jobs, 'job')} of {_many(nodes, 'appliance')} {need} {told}"
                 found.append((line, {"day": day, "jobs": jobs, "appliances": nodes, "wh": energies_wh}))
         for origin, body in self._notices:
             name = self._names.get(origin, f"node {origin}")
@@ -47,3 +48,5 @@ class Watch:
         return found
 
 
+def _many(count, word):
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

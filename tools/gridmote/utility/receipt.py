@@ -1,0 +1,50 @@
+"""Whether what is signed has arrived everywhere: asked until it has, or the time is over."""
+
+import time
+
+from gossip.quantity import HELD, MIN
+from gossip.wire import KEY, REVOKE
+from gridmote.utility.inject import table_of
+from gridmote.utility.question import ask, question_of
+from gridmote.utility.roll import silent
+
+_BODY = 12  # where that of a signed message begins
+_EPOCH = 8  # where a key has its epoch, RFC 8554, 5.3
+_LONGEST_S, _LEAST_S = 15, 2  # for one answer
+_PAUSE_S = 2
+
+
+def asked(message):
+    """(Question, the least number that everybody has to say, 0: any); None: it has no receipt."""
+    payload, table = message.payload, table_of(message)
+    if table:
+        return question_of(f"tariff {table.number}"), 0
+    if payload[0] == REVOKE and len(payload) > _BODY:
+        return question_of("epochs"), payload[_BODY]
+    if payload[0] == KEY and len(payload) > _BODY + _EPOCH:
+        return question_of("keys"), payload[_BODY + _EPOCH]
+    return None
+
+
+def whole(answer, names, least=0):
+    """Whether all answered, and nobody lacks it. names: {number: id} of all who were provisioned, {}: not known."""
+    if not answer.value or answer.faults:
+        return False
+    function, said = answer.question.function, answer.value[0]
+    there = answer.contributors >= len(names) if names else not answer.missing
+    return there and not (function == HELD and said) and not (function == MIN and said < least)
+
+
+def receipt(end, question, least, names, seconds):
+    """(Answer, numbers of those who do not answer, whether it is everywhere), within so many seconds and 8 more at
+    most. A third of them is kept for calling those who do not answer by name."""
+    last_s = time.monotonic() + seconds
+    while True:
+        left_s = last_s - time.monotonic()
+        answer = ask(end, question, min(_LONGEST_S, max(_LEAST_S, left_s / 3)))
+        left_s = last_s - time.monotonic()
+        if whole(answer, names, least) or left_s <= seconds / 3:
+            break
+        end.run(lambda: False, min(_PAUSE_S, left_s / 8))
+    unheard = silent(end, names, answer, left_s)
+    return answer, unheard, whole(answer, names, least) and not unheard
