@@ -3,17 +3,16 @@
 import asyncio
 import random
 from binascii import unhexlify
-from struct import pack, pack_into, unpack_from
+from struct import pack, unpack_from
 from time import ticks_diff, ticks_ms
 
 from micropython import const
 
 from firmware.modules import forget
+from firmware.signed import Signed
 from gossip.needs import Needs
 from gossip.seal import Seal
 from gossip.stack import Stack
-from gossip.trust import Trust
-from tariff.book import Book
 
 _TURN_MS = const(10)  # lwIP keeps one datagram: it is fetched before the next comes
 _TICK_MS = const(50)
@@ -24,12 +23,12 @@ _DATAGRAM = const(1233)  # bytes: one more than may be, so that what is too long
 _LOOK_MS = const(10000)  # between looks whether the tariff has run out
 _DAY_S = const(86400)
 _TICKS = const(0x3FFFFFFF)
-_SHELVED = const(4)  # signed messages that are kept for those who lack them
 _TARIFF = const(1)  # types of DATA, gossip.wire
 _KEY = const(2)
 _COMMAND = const(3)
+_REVOKE = const(4)
 _ORDER = const(8)
-_FIELD = const(6)  # gossip.wire
+_FIELD = const(6)
 _TCP = const(0x20)  # the binding, in the flags
 _IDLE = const(48)  # periods until a silent connection is closed: until then peers are believed to be there
 _ROLES = {"ied": 1, "meter": 2, "ssc": 4}
@@ -45,23 +44,14 @@ class Gossip:
     """
 
     def __init__(self, config, network, shelf, boot, clock, log, tell):
-        settings, tariff = config["gossip"], config["tariff"]
-        self._network, self._shelf, self._clock, self._log, self._tell = network, shelf, clock, log, tell
+        settings = config["gossip"]
+        self._network, self._clock, self._log, self._tell = network, clock, log, tell
         self._seeds = list(settings["seeds"])
         if settings["forward"]:
             self._seeds.append("forward://" + settings["forward"])
-        self.book = Book(shelf, tariff["default_price"], tariff["currency"])
-        node_key = settings["node_key"]
-        self.trust = trust = Trust(
-            unhexlify(settings["tariff_key"]),
-            unhexlify(settings["recovery_key"]),
-            Seal(unhexlify(node_key)) if node_key else None,
-            shelf,
-            self._soc,
-            self._reused,
-        )
-        trust.keep = self._keep
-        if trust.lost:
+        self.signed = signed = Signed(config, shelf, self._soc, log, self._reused)
+        self.book, self.trust = signed.book, signed.trust
+        if self.trust.lost:
             tell("trust-lost")
         port, group = settings["port"], settings["group"]
         self._datagrams = network.datagrams(port, group)
@@ -77,7 +67,7 @@ class Gossip:
             _ROLES[config["role"]],
             (boot - 1) % 0xFFFF + 1,
             Seal(unhexlify(settings["segment_key"])),
-            trust,
+            self.trust,
             self._send,
             random.randrange,
             ticks_ms() & _TICKS,
@@ -102,7 +92,7 @@ class Gossip:
         self.turns = 0
         self._looked_ms = ticks_ms()
         self.join()
-        self._adopt(ticks_ms() & _TICKS)
+        signed.adopt(relay, ticks_ms() & _TICKS)
 
     # -- what time brings -----------------------------------------------------------------------------------
 
@@ -176,6 +166,7 @@ class Gossip:
         """Where time has gone beyond the tables that are held, a newer one is missing."""
         if not self._datagrams.joined:
             self.join()
+        self.book.drop()  # if there was no memory for it at once
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
             self.stack.repair.late()
 
@@ -210,10 +201,6 @@ class Gossip:
         today = self._soc() // _DAY_S
         return self._needed.get(today + ahead, (0, 0, 0, 0))[1:] if today else None
 
-    def holds(self, number):
-        """Whether the table is held whose number ends with these 16 bits."""
-        return any(held & 0xFFFF == number for held in self.book.numbers())
-
     def _value(self, function, arg):
         return self.answers.value(function, arg) if self.answers else None
 
@@ -237,34 +224,6 @@ class Gossip:
         if not went:
             self.unsent += 1
 
-    # -- what is signed -------------------------------------------------------------------------------------
-
-    def _keep(self, payload, reach, origin, seq, lifetime_s):
-        """On the shelf before it counts as taken: a power cut in between costs nothing. False: it is not there."""
-        kind, _, since, until, size = unpack_from(">BBIIH", payload, 0)
-        if kind == _TARIFF:
-            said = self.book.add(payload, 12, size, since, until, self._soc() or self.trust.floor or None)
-            if said == "storage":
-                return False
-            if said and said != "held":
-                self._tell("tariff-refused", origin=origin, number=seq, why=said)
-        place = seq & 1 if kind == _TARIFF else 2 if kind == _KEY else 3
-        try:
-            data = bytearray(11 + len(payload))
-            pack_into(">BHII", data, 0, reach, lifetime_s, origin, seq)
-            data[11:] = payload
-            self._shelf.put("signed%d" % place, data)
-        except (OSError, MemoryError) as e:
-            self._log.warning("gossip: not kept for others: %s", e)  # the table itself is there
-        return True
-
-    def _adopt(self, now):
-        for place in range(_SHELVED):
-            data = self._shelf.get("signed%d" % place)
-            if data and len(data) > 24:
-                reach, lifetime_s, origin, seq = unpack_from(">BHII", data, 0)
-                self.stack.relay.adopt(reach, origin, seq, lifetime_s, data[11:], now)
-
     def _reused(self, origin, epoch, leaf):
         self._tell("key-reuse", origin=origin, epoch=epoch, leaf=leaf)
 
@@ -278,14 +237,23 @@ class Gossip:
             body = bytes(buf[13 : item.size - 16])
         else:
             body = bytes(buf[1 : item.size])
-        if kind == _TARIFF:
-            self._tell("tariff", origin=item.origin, seq=item.seq, number=unpack_from(">I", body, 3)[0])
-            if self.on_tariff:
-                self.on_tariff()
-        elif kind == _KEY:
-            self._tell("tariff-key", epoch=body[8] if len(body) > 8 else 0)
-        elif kind in (_COMMAND, _ORDER):
-            self._tell("command", origin=item.origin, seq=item.seq)
+        if kind in (_KEY, _REVOKE):
+            self.signed.void(self.stack.relay)
+            if kind == _KEY:
+                self._tell("tariff-key", epoch=body[8])
+            else:
+                self._tell("revoked", epoch=max(body[0], 1) - 1)
+        elif kind == _TARIFF:
+            fields = {"origin": item.origin, "message": item.seq}
+            fields["number"] = unpack_from(">I", body, 3)[0] if len(body) > 6 else 0
+            if self.signed.refused:
+                self._tell("tariff-refused", why=self.signed.refused, **fields)
+            else:
+                self._tell("tariff", **fields)
+        if kind <= _REVOKE and kind != _COMMAND and self.on_tariff:
+            self.on_tariff()
+        if kind in (_COMMAND, _ORDER):
+            self._tell("command", origin=item.origin, message=item.seq)
             if self.on_command:
                 self.on_command(item.origin, body, kind == _COMMAND)
         for hook in self.hooks:
@@ -319,6 +287,8 @@ class Gossip:
 def _plain(value):
     """As JSON can have it."""
     if isinstance(value, bytes):
+        if len(value) > 8:  # a roll
+            return value.hex()
         return "".join([chr(c) if 32 <= c < 127 else "?" for c in value.rstrip(b"\0")])
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
 

@@ -42,7 +42,7 @@ firmware.dial Dial __init__
 firmware.energy Energy __init__ _restore _begin_anew
 firmware.events Events __init__
 firmware.follow FollowUp __init__
-firmware.gossip Gossip __init__ _adopt
+firmware.gossip Gossip __init__
 firmware.guard Guard __init__
 firmware.lamp Lamp __init__
 firmware.link Link __init__
@@ -57,11 +57,12 @@ firmware.ntp Asker __init__
 firmware.radio Radio __init__
 firmware.session Session __init__ set_last_will _write_hello
 firmware.shelf Shelf __init__
+firmware.signed Signed __init__ adopt
 firmware.status Status __init__
 firmware.streams Streams __init__
 firmware.teller Teller __init__
 firmware.timekeeper Timekeeper __init__
-gossip.checks Checks __init__
+gossip.checks Checks __init__ again
 gossip.discovery Discovery __init__
 gossip.endpoint Endpoint __init__
 gossip.lms Verifier __init__

@@ -31,9 +31,9 @@ class Shelf:
         self.files[name] = data
 
 
-def add(book, table, since=0, until=1 << 32, now=None):
+def add(book, table, since=0, until=1 << 32, now=None, by=bytes(5)):
     buf = bytearray(290)
-    return book.add(buf, 3, encode_into(buf, 3, table), since, min(until, 0xFFFFFFFF), now)
+    return book.add(buf, 3, encode_into(buf, 3, table), since, min(until, 0xFFFFFFFF), now, by)
 
 
 def hourly(number, start, prices, priority=128, **given):
@@ -136,6 +136,26 @@ def test_half_hourly_tables_do_not_push_tomorrow_out():
         assert book.holds(1) and book.holds(2)
     assert book.current(DAY + 24 * HOUR)[1] == 7 and len(shelf.files) == 4
     assert book.current(DAY + 23 * HOUR)[2] == 1
+
+
+def test_what_its_signer_may_no_longer_say():
+    """It is gone at once, and after a reboot, and its number is free; what another one has signed as well stays."""
+    shelf, over = Shelf(), set()
+    book = Book(shelf, ended=over.__contains__)
+    for number, by in ((1, b"lost1"), (2, b"lost2"), (3, b"good1")):
+        assert add(book, hourly(number, DAY, [number] * 24), by=by) == ""
+    over.add(b"lost1")
+    assert Book(shelf, ended=over.__contains__).numbers() == [3, 2]
+    book.drop()
+    assert book.numbers() == [3, 2] and book.place == 2
+    assert add(book, hourly(2, DAY, [2] * 24), by=b"good1") == "" and book.place == 1
+    assert add(book, hourly(2, DAY, [2] * 24), by=b"good1") == "held" and book.place == 1
+    assert add(book, hourly(2, DAY, [5] * 24), by=b"good1") == "number"
+    over.add(b"lost2")
+    book.drop()
+    assert add(book, hourly(1, DAY, [1] * 12), by=b"good1") == "" and book.place == 0
+    for one in (book, Book(shelf, ended=over.__contains__)):
+        assert one.numbers() == [3, 2, 1] and not one.damaged
 
 
 SOON = st.integers(0, 9000)

@@ -35,8 +35,8 @@ MEASURING = {  # what only a node that measures needs, and
     "firmware.status", "firmware.timekeeper",
 }
 LEAN = {"firmware.member", "firmware.notes", "firmware.shelf", "firmware.teller"}  # one that does not
-GOSSIP = {"gossip*", "tariff*", "firmware.gossip", "firmware.appliances", "firmware.plans", "firmware.demand",
-          "firmware.answers", "firmware.streams", "boards.datagrams"}  # a node of a segment with a key
+GOSSIP = {"gossip*", "tariff*", "firmware.gossip", "firmware.signed", "firmware.appliances", "firmware.plans",
+          "firmware.demand", "firmware.answers", "firmware.streams", "boards.datagrams"}  # of a segment
 ONE_BROKER = {"firmware.brokers"}  # what that does without
 UDP_ONLY = {"firmware.streams", "gossip.stream"}  # what one does without that gossips over UDP alone
 

@@ -101,8 +101,20 @@ class House:
     def keep(self, table, seq, until=NOW + 86400):
         body = bytearray(283)
         n = encode_into(body, 0, table)
-        payload = pack(">BBIIH", TARIFF, 1, NOW, until, n) + body[:n]
-        return self.made._keep(payload, 7, 1, seq, 60)
+        item = Item(pack(">BBIIH", TARIFF, 1, NOW, until, n) + body[:n], seq)
+        kept = self.made.signed.keep(item.buf, 7, 1, seq, 60)
+        if kept:
+            self.made._delivered(item)
+        return kept
+
+
+class Item:
+    """A message of origin 1 that came."""
+
+    origin = 1
+
+    def __init__(self, buf, seq):
+        self.buf, self.size, self.seq = buf, len(buf), seq
 
 
 class Query:
@@ -121,6 +133,13 @@ def test_answers_that_are_no_text():
         house.made.answered(Query(*[raw] * 6))
         assert house.told.pop()[1]["value"] == [0, [[text, 1]] * 6]
         assert json.loads(house.notes.waiting[-1])["value"][1][0][0] == text
+
+
+def test_a_roll_is_told_in_hexadecimal():
+    house, query = House(), Query()
+    query.function, query.value = ROLL, (bytes([0x21, 0x80]) + bytes(61),)
+    house.made.answered(query)
+    assert house.told.pop()[1]["value"] == ["2180" + 61 * "00"]
 
 
 def test_questions_that_are_none():
@@ -142,18 +161,28 @@ def test_questions_that_are_none():
 def test_tables_that_are_not_taken():
     house = House()
     book = house.made.book
-    assert house.keep(Table(5, NOW, 900, [777] * 8, "EUR"), 1) and not house.told
-    assert house.keep(Table(5, NOW, 900, [777] * 8, "EUR"), 2) and not house.told  # the same once more
+    replanned = []
+    house.made.on_tariff = lambda: replanned.append(1)
+    for seq in (1, 2):  # the second time it is the same once more
+        assert house.keep(Table(5, NOW, 900, [777] * 8, "EUR"), seq)
+        assert house.told.pop() == ("tariff", {"origin": 1, "message": seq, "number": 5})
+        assert json.loads(house.notes.waiting[-1])["message"] == seq
+    assert len(replanned) == 2
     for table, until in ((Table(5, NOW, 900, [-50], "EUR", 0), 9), (Table(5, NOW, 900, [777] * 8, "EUR"), 9)):
         assert house.keep(table, 3, NOW + until)
-        assert house.told.pop() == ("tariff-refused", {"origin": 1, "number": 3, "why": "number"})
+        assert house.told.pop() == ("tariff-refused", {"origin": 1, "message": 3, "number": 5, "why": "number"})
+    assert house.made.signed.keep(pack(">BBIIH", TARIFF, 1, NOW, NOW + 9, 2) + b"ab", 7, 1, 4, 60)
+    house.made._delivered(Item(pack(">BBIIH", TARIFF, 1, NOW, NOW + 9, 2) + b"ab", 4))
+    assert house.told == [("tariff-refused", {"origin": 1, "message": 4, "number": 0, "why": "length"})]
+    house.told.clear()
     assert book.current(NOW)[1] == 777
     house.shelf.full = True
     assert not house.keep(Table(6, NOW, 900, [888] * 8, "EUR"), 4)  # others will offer it again
     assert book.current(NOW)[1] == 777 and book.numbers() == [5]
     house.shelf.full = False
     assert house.keep(Table(6, NOW, 900, [888] * 8, "EUR"), 4)
-    assert book.current(NOW)[1] == 888 and book.numbers() == [6, 5] and not house.told
+    assert book.current(NOW)[1] == 888 and book.numbers() == [6, 5]
+    assert [told[0] for told in house.told] == ["tariff"]
 
 
 def test_datagrams_without_a_byte():
@@ -174,16 +203,12 @@ def test_datagrams_without_a_byte():
 def test_commands_to_all_and_to_one():
     house = House()
 
-    class Item:
-        origin, seq = 1, 5
-
     body = b'{"appliance": "car"}'
     for kind in (COMMAND, ORDER):
-        Item.buf = pack(">BBIIH", kind, 1, 0, 0, len(body)) if kind == COMMAND else bytes([kind]) + bytes(12)
-        Item.buf += body + bytes(16)
-        Item.size = len(Item.buf)
-        house.made._delivered(Item)
+        buf = pack(">BBIIH", kind, 1, 0, 0, len(body)) if kind == COMMAND else bytes([kind]) + bytes(12)
+        house.made._delivered(Item(buf + body + bytes(16), 5))
     assert house.asked == [(body, True), (body, False)]
+    assert house.told == [("command", {"origin": 1, "message": 5})] * 2
 
 
 def test_a_meter_that_measures_asks_too():

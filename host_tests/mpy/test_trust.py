@@ -263,8 +263,11 @@ def no_memory():
     node.trust.keep, put = None, node.shelf.put
     node.shelf.put = full
     assert node.hear(payload, 5) == wire.STORAGE
+    order = pack(">BIII", 8, 77, 1000, 5000) + b"off"
+    order += Seal(NODE_KEY).mac(b"gridmote2", pack(">II", 1, 5), order)[:16]
+    assert node.trust.order(order, 1, 5) == wire.STORAGE
     node.shelf.put = put
-    assert node.hear(payload, 5) == OK
+    assert node.hear(payload, 5) == OK == node.trust.order(order, 1, 5)
 
 
 def orders():

@@ -17,6 +17,7 @@ _EXPIRED = const(14)
 _BUSY = const(18)
 _BUDGET = const(19)
 _SIGNATURE = const(20)
+_REUSE = const(21)
 _WAIT_MOST = const(2)  # so that two that were verified stay in the store
 _KNOWN = const(16)  # neighbours whose signatures failed
 _PAUSE_MS = const(1000)  # after the first failure, twice that after the next
@@ -31,8 +32,9 @@ _SHARE = const(10)  # and in the long run the tenth part of the time
 class Checks:
     """end: Endpoint. trust: Trust. store, seen: of the relay.
 
-    `take(message, ...)`: a signed message into a place of the store. `pending(now)`: the one to verify, None: there
-    is none, or the time for failures is used up. `settled` and `drop`: what came of it.
+    `take(message, ...)`: a signed message into a place of the store. `again(...)`: one from the shelf, which Trust
+    does not know of; it counts as a datagram. `pending(now)`: the one to verify, None: there is none, or the time
+    for failures is used up. `settled` and `drop`: what came of it.
     """
 
     def __init__(self, end, trust, store, seen, now):
@@ -79,6 +81,12 @@ class Checks:
             item.need = m.sender
         return _CHECKING
 
+    def again(self, reach, origin, seq, lifetime_s, payload, now):
+        item = self._store.place(payload[0], len(payload))
+        if item:
+            item.fill(_WAITS, reach, -1, 0, origin, seq, lifetime_s, 0, payload, now)
+            self._end.counters[_CHECKING] += 1
+
     def _rank(self, sender, now):
         """How often its signatures failed, less one; PAUSED more while nothing of it is verified. Numbers cost an
         insider nothing: who is not in the view counts as one that failed."""
@@ -112,8 +120,8 @@ class Checks:
         return self.verifying
 
     def twin(self, message):
-        """Whether a signed message whose number came already is another one by the same one-time key: an alarm, if
-        it is signed well."""
+        """Whether a signed message whose number came already is another one by the same one-time key, which is an
+        alarm if it is signed well, or by the recovery key."""
         return self._suspect(memoryview(message.buf)[_HEAD : _HEAD + message.size], message.reach, message)
 
     def _suspect(self, payload, reach, head):
@@ -124,15 +132,22 @@ class Checks:
         item.state = _FREE
         self.verifying = None
         self._end.settled(reason)
+        if reason == _REUSE:  # it was good, and yet no better than a bad one
+            if self._was:
+                self._bad[item.sender] = self._was
+            self._blame(item.sender, self._ended)
 
     def settled(self, item, good, now):
         """The verification came to an end. Who made it fail has to wait, twice as long as the last time."""
         self.verifying = None
-        sender = item.sender
+        self._ended = now
         if good:
-            self._bad.pop(sender, None)
+            self._was = self._bad.pop(item.sender, None)
             return
         self.drop(item, _SIGNATURE)
+        self._blame(item.sender, now)
+
+    def _blame(self, sender, now):
         self._credit_ms -= diff(now, self._since)
         failures = 0
         if sender in self._bad:

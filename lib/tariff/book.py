@@ -13,17 +13,19 @@ except ImportError:  # CPython
 
 _TABLES = const(4)  # held at once: today's, tomorrow's, and an alert or two
 _QUARTERS = const(384)  # four days: most that `prices` gives
+_BY = const(5)  # bytes that say who signed a table
 _UNKNOWN = const(-0x40000000)  # no price is so low
 EMERGENCY, LIMIT, PRICE = range(3)  # what a table may say
 
 
 class _Held:
-    """A table that is held: valid from `since` until before `until`, in file `place`."""
+    """A table that is held: valid from `since` until before `until`, signed `by`, in file `place`."""
 
-    def __init__(self, table, since, until, place):
+    def __init__(self, table, since, until, by, place):
         self.table = table
         self.since = since
         self.until = until
+        self.by = by
         self.place = place
 
     def span(self, what):
@@ -48,13 +50,15 @@ class Book:
 
     shelf: get(name) -> bytes or None, put(name, data) whole or not at all, raises OSError. currency: the only one
     that is taken; "": any, and amounts in several are not told apart. damaged: tables on the shelf that were
-    dropped for damage (or their currency).
+    dropped for damage (or their currency). ended(by): whether what was signed `by` is void by now, five bytes;
+    None: nothing is. place: of the last table that was taken, or held already.
     """
 
-    def __init__(self, shelf, default=None, currency=""):
+    def __init__(self, shelf, default=None, currency="", ended=None):
         self._shelf = shelf
         self.default = default
         self._currency = currency
+        self._ended = ended
         self.damaged = 0
         self._held = []  # in the order of _rank
         for place in range(_TABLES):
@@ -63,14 +67,17 @@ class Book:
                 self.damaged += 1
 
     def _restore(self, blob, place):
-        n = len(blob) - 12
-        if n < 0 or unpack_from(">I", blob, n + 8)[0] != crc32(blob[:-4]):
+        n = len(blob) - 12 - _BY
+        if n < 0 or unpack_from(">I", blob, n + 8 + _BY)[0] != crc32(blob[:-4]):
             return False
+        by = blob[8 + n : -4]
+        if self._ended and self._ended(by):
+            return True
         table = decode(blob, 8, n)
         if isinstance(table, str) or self.holds(table.number) or self._foreign(table):
             return False
         since, until = unpack_from(">II", blob, 0)
-        self._keep(_Held(table, since, until, place))
+        self._keep(_Held(table, since, until, by, place))
         return True
 
     def _foreign(self, table):
@@ -80,9 +87,13 @@ class Book:
         self._held.append(held)
         self._held.sort(key=_rank)
 
-    def add(self, buf, off, n, since, until, now=None):
-        """Take the table in buf[off:off + n], valid from since until before `until`. now: SOC; if that is not
-        known a time that has passed for sure, or None.
+    def drop(self):
+        """What was signed by those who are not believed any more goes; a start finds it void again."""
+        self._held = [held for held in self._held if not self._ended(held.by)]
+
+    def add(self, buf, off, n, since, until, now=None, by=bytes(_BY)):
+        """Take the table in buf[off:off + n], valid from since until before `until`, signed `by`. now: SOC; if that
+        is not known a time that has passed for sure, or None.
 
         "": taken, and on the shelf. "held": it was already. Else why not: what `decode` says, "expired",
         "currency", "number" (of another that is held), "full" (of four that are needed, it would be the last in
@@ -93,22 +104,26 @@ class Book:
             return table
         if since >= until or now is not None and until <= now:
             return "expired"
-        blob = pack(">II", since, until) + bytes(buf[off : off + n])
+        blob = pack(">II", since, until) + bytes(buf[off : off + n]) + by
         blob += pack(">I", crc32(blob))
+        new, out = _Held(table, since, until, by, 0), None
         for held in self._held:
             if held.table.number == table.number:
                 kept = self._shelf.get("tariff%d" % held.place)
-                return "number" if kept and kept != blob else "held"
+                if kept and kept[: -4 - _BY] != blob[: -4 - _BY]:
+                    return "number"
+                if held.by == by:
+                    self.place = held.place
+                    return "held"
+                out = held  # the same, signed anew
         if self._foreign(table):
             return "currency"
-        new = _Held(table, since, until, 0)
-        out = None
-        if len(self._held) == _TABLES:
+        if not out and len(self._held) == _TABLES:
             out = self._worst(new, now or 0)
             if out is new:
                 return "full"
         taken = [held.place for held in self._held if held is not out]
-        while new.place in taken:
+        while out and new.place != out.place or new.place in taken:
             new.place += 1
         try:
             self._shelf.put("tariff%d" % new.place, blob)
@@ -117,6 +132,7 @@ class Book:
         if out:
             self._held.remove(out)
         self._keep(new)
+        self.place = new.place
         return ""
 
     def _worst(self, new, now):
