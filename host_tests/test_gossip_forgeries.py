@@ -116,7 +116,7 @@ def test_a_hundred_forgeries_a_second(nets, key, before_s):
 
 @pytest.mark.parametrize("seq", [10, 11])  # as copies of a key's folder would number the second
 def test_one_time_key_used_twice(nets, key, seq):
-    """Two good messages of one leaf, as only a copied key file makes them: one is taken, all tell of the other once;
+    """Two good messages of one leaf, as only copied keys make them: one is taken, all tell of the other once;
     who sent it waits as for a bad one."""
     street = Utility(nets, key, 4)
     street.tariff(key, 0, 10)
