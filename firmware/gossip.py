@@ -9,7 +9,6 @@ from time import ticks_diff, ticks_ms
 from micropython import const
 
 from firmware.modules import forget
-from firmware.signed import Signed
 from gossip.needs import Needs
 from gossip.seal import Seal
 from gossip.stack import Stack
@@ -49,7 +48,9 @@ class Gossip:
         self._seeds = list(settings["seeds"])
         if settings["forward"]:
             self._seeds.append("forward://" + settings["forward"])
-        self.signed = signed = Signed(config, shelf, self._soc, log, self._reused)
+        from firmware.recall import adopt, recall
+
+        self.signed = signed = recall(config, shelf, self._soc, log, self._reused)
         self.book, self.trust = signed.book, signed.trust
         if self.trust.lost:
             tell("trust-lost")
@@ -92,7 +93,8 @@ class Gossip:
         self.turns = 0
         self._looked_ms = ticks_ms()
         self.join()
-        signed.adopt(relay, ticks_ms() & _TICKS)
+        adopt(signed, shelf, relay, ticks_ms() & _TICKS)
+        forget("firmware.recall")
 
     # -- what time brings -----------------------------------------------------------------------------------
 

@@ -57,12 +57,12 @@ firmware.ntp Asker __init__
 firmware.radio Radio __init__
 firmware.session Session __init__ set_last_will _write_hello
 firmware.shelf Shelf __init__
-firmware.signed Signed __init__ adopt
+firmware.signed Signed __init__
 firmware.status Status __init__
 firmware.streams Streams __init__
 firmware.teller Teller __init__
 firmware.timekeeper Timekeeper __init__
-gossip.checks Checks __init__ again
+gossip.checks Checks __init__
 gossip.discovery Discovery __init__
 gossip.endpoint Endpoint __init__
 gossip.lms Verifier __init__

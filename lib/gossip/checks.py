@@ -32,9 +32,8 @@ _SHARE = const(10)  # and in the long run the tenth part of the time
 class Checks:
     """end: Endpoint. trust: Trust. store, seen: of the relay.
 
-    `take(message, ...)`: a signed message into a place of the store. `again(...)`: one from the shelf, which Trust
-    does not know of; it counts as a datagram. `pending(now)`: the one to verify, None: there is none, or the time
-    for failures is used up. `settled` and `drop`: what came of it.
+    `take(message, ...)`: a signed message into a place of the store. `pending(now)`: the one to verify, None: there
+    is none, or the time for failures is used up. `settled` and `drop`: what came of it.
     """
 
     def __init__(self, end, trust, store, seen, now):
@@ -80,12 +79,6 @@ class Checks:
         if m.ack:
             item.need = m.sender
         return _CHECKING
-
-    def again(self, reach, origin, seq, lifetime_s, payload, now):
-        item = self._store.place(payload[0], len(payload))
-        if item:
-            item.fill(_WAITS, reach, -1, 0, origin, seq, lifetime_s, 0, payload, now)
-            self._end.counters[_CHECKING] += 1
 
     def _rank(self, sender, now):
         """How often its signatures failed, less one; PAUSED more while nothing of it is verified. Numbers cost an
