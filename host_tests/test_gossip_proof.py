@@ -51,7 +51,7 @@ def test_32_nodes(nets, made, f):
 def test_32_nodes_on_micropython(mpy, made, tmp_path):
     path = tmp_path / "signed"
     path.write_text("".join(f"{data.hex()}\n" for data in (made[0], *made[1])))
-    done = mpy(MPY / "gossip_proof.py", 32, 3, 100, SEED, path, heapsize="4M")
+    done = mpy(MPY / "gossip_proof.py", 32, 3, 100, SEED, path, heapsize="5M")
     assert done.returncode == 0, done.stderr
     holds(json.loads(done.stdout), 32)
 

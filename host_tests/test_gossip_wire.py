@@ -38,7 +38,7 @@ def payloads(draw, kind):
         wire.DATA: st.integers(2, 1199),
         wire.IHAVE: st.integers(1, 32).map(lambda n: 8 * n),
         wire.IWANT: st.integers(1, 32).map(lambda n: 8 * n),
-        wire.DIGEST: st.integers(0, 8).map(lambda n: 1 + 8 * n),
+        wire.DIGEST: st.integers(0, 8).map(lambda n: 1 + 12 * n),
         wire.ACK: st.just(10),
         wire.REPLY: st.integers(8, 72),
         wire.ASK: st.just(10),
@@ -135,7 +135,7 @@ def fits(kind, payload):
         1: 2 <= n <= 1199,
         2: 8 <= n <= 256 and n % 8 == 0,
         3: 8 <= n <= 256 and n % 8 == 0,
-        4: 1 <= n <= 65 and n % 8 == 1,
+        4: 1 <= n <= 97 and n % 12 == 1,
         5: n == 10,
         8: 8 <= n <= 72,
         9: n == 10,
@@ -196,7 +196,7 @@ def flood(count, seed):
     samples = [
         datagram((wire.DATA, 2, 7, 3, 3, 5, 6, 7, 1, 3, 60, 900), dice.randbytes(900)),
         datagram((wire.PROBE, 2, 7, 0, 0, 0, 0, 7, 1, 3, 0, 45), bytes(4) + b"\1" + dice.randbytes(40)),
-        datagram((wire.DIGEST, 4, 7, 0, 0, 0, 0, 7, 1, 3, 0, 17), dice.randbytes(17)),
+        datagram((wire.DIGEST, 4, 7, 0, 0, 0, 0, 7, 1, 3, 0, 25), dice.randbytes(25)),
     ]
     end, acted = endpoint()
     message, decoded = Message(), 0

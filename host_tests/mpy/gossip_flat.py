@@ -42,7 +42,7 @@ def feed(k):
         payload = bytes((0, 0, 0, 1)) + (k * 3).to_bytes(4, "big")
         put = (IHAVE if k & 16 else IWANT, 7, 9, 8, 0, 0, 0)
     elif kind == 6:
-        payload = bytes((3, 0, 0, 0, 1)) + (k * 2).to_bytes(4, "big")
+        payload = bytes((3, 0, 0, 0, 1)) + (k * 2).to_bytes(4, "big") + bytes(4)
         put = (DIGEST, 7, 0, 0, 0, 0, 0)
     else:
         payload = bytes(10)

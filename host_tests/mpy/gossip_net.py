@@ -57,6 +57,14 @@ class CountingTrust:
     def check(self, payload, reach, origin, seq, lifetime_s):
         return OLD if (origin, seq) in self._known else OK
 
+    def heard(self, origin):
+        numbers = [seq for known, seq in self._known if known == origin]
+        high = max(numbers) if numbers else 0
+        return high, sum([1 << high - seq for seq in numbers if high - seq < 32])
+
+    def over(self, payload):
+        return False
+
     def begin(self, payload, reach, origin, seq, lifetime_s):
         self._job = (origin, seq)
         self._good = bytes(payload[-4:]) == b"good"
@@ -112,6 +120,8 @@ class Node:
             self.clock(),
             **net.options,
         )
+        if self.boot == 1 and not net.discover:
+            self.stack.repair._gap = 0  # there was nothing before
         self.stack.relay.on_deliver = self._deliver
         for key, value in net.defaults.items():
             setattr(self.stack.relay, key, value)

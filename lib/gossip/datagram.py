@@ -47,7 +47,7 @@ _SIZES = (
     b"\2\1\0\xff"  # DATA
     b"\0\x08\1\x20"  # IHAVE
     b"\0\x08\1\x20"  # IWANT
-    b"\1\x08\0\x08"  # DIGEST
+    b"\1\x0c\0\x08"  # DIGEST
     b"\x0a\1\0\0"  # ACK
     b"\5\x08\0\x28"  # PROBE
     b"\5\x08\0\x28"  # MATCH

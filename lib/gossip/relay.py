@@ -70,9 +70,14 @@ class Relay:
     def __init__(self, end, trust, seq, now):
         """seq: of the first message that is started here; higher than all of earlier boots."""
         self.end, self.peers, self.trust = end, end.peers, trust
-        self.seen = Seen(_ORIGINS)
+        self.seen = seen = Seen(_ORIGINS)
+        for origin in range(1, _SIGNERS + 1) if trust else ():  # what came before this boot
+            high, bits = trust.heard(origin)
+            for back in range(31, -1, -1):
+                if high > back and bits >> back & 1:
+                    seen.mark(origin, high - back)
         self.store = Store()
-        self.checks = Checks(end, trust, self.store, self.seen, now)
+        self.checks = Checks(end, trust, self.store, seen, now)
         self.seq = self._first = seq
         end.on[_DATA] = self._data
         end.on[_ACK] = self._ack
@@ -189,9 +194,8 @@ class Relay:
         wanted, item.need = item.need, 0
         item.state = _HELD
         high = self.seen.mark(item.key, item.seq)
-        if high > 0 and item.key <= _SIGNERS and self.repair:  # what is missing in between is asked for
-            for missing in range(max(high + 1, item.seq - 3), item.seq):
-                self.repair.want(item.key, missing, 0)
+        if item.seq > high + 1 and self.repair:
+            self.repair.gap()
         self._deliver(item)
         i = self.peers.index(wanted) if wanted else -1
         if i >= 0:
@@ -274,7 +278,11 @@ class Relay:
 
     def adopt(self, reach, origin, seq, lifetime_s, payload, now):
         """A signed message that came before this boot, to give it to those who lack it."""
-        self._keep(payload, reach, -1, self.f, origin, seq, lifetime_s, 0, now)
+        item = self.store.place(payload[0], len(payload))
+        if item:
+            if not self.seen.state(origin, seq):  # one by the recovery key
+                self.seen.mark(origin, seq)
+            item.fill(_HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
 
     def _ack(self, message, i, now):
         origin, seq, part, what = unpack_from(">IIBB", message.buf, _HEAD)

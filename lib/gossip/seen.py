@@ -101,7 +101,12 @@ class Seen:
                 pack_into(">II", self._array, at + 4, 0, 0)
 
     def digest(self, buf, at):
-        """Write (key, highest sequence) of all; how many."""
-        for i in range(self.count):
-            buf[at + 8 * i : at + 8 * i + 8] = self._array[_ENTRY * i : _ENTRY * i + 8]
-        return self.count
+        """Write the entries as they are; how many bytes."""
+        size = _ENTRY * self.count
+        buf[at : at + size] = self._array[:size]
+        return size
+
+    def take(self, buf, at, size):
+        """Be as the one that wrote these entries."""
+        self._array[:size] = buf[at : at + size]
+        self.count = size // _ENTRY

@@ -1,5 +1,7 @@
 """The newest messages, whole: those that are being verified, and those from which others are served."""
 
+from struct import unpack_from
+
 try:
     from micropython import const
 except ImportError:  # CPython
@@ -12,8 +14,9 @@ _REVOKE = const(4)
 _FREE = const(0)  # states of a place: it
 _WAITS = const(1)  # waits for its verification, nothing may come of it yet,
 _HELD = const(2)  # is held
-_SIGNED = const(4)  # places for signed messages, and then for the others
-_ALL = const(6)
+_SIGNED = const(7)  # places for signed messages (four tables, one of each other type), and then for the others
+_ALL = const(9)
+_VALID = const(0xFFFF)  # lifetime_s of a signed message: as long as it is valid
 _RIPE_MS = const(500)
 
 
@@ -59,9 +62,9 @@ class Kept:
         """Seconds of life for the next one; 0: it is over. A signature covers the whole lifetime, which then stays
         as it is."""
         left_ms = diff(self.until, now)
-        if left_ms <= 0:
-            return 0
-        return self.lifetime_s if self.buf[0] <= _REVOKE else left_ms // 1000
+        if self.buf[0] <= _REVOKE and (left_ms > 0 or self.lifetime_s == _VALID):
+            return self.lifetime_s
+        return max(left_ms, 0) // 1000
 
     def ripe(self, now):
         """It is here for so long that it should be everywhere, and acknowledged."""
@@ -69,7 +72,7 @@ class Kept:
 
 
 class Store:
-    """Six messages of any size: never more memory than six of the largest take."""
+    """Nine messages of any size: never more memory than nine of the largest take."""
 
     def __init__(self):
         self.items = [Kept() for _ in range(_ALL)]
@@ -81,14 +84,18 @@ class Store:
             if item.state == _HELD and item.key == key and item.seq == seq:
                 return item
 
-    def expire(self, now):
+    def expire(self, now, trust):
+        """What nobody takes any more goes."""
         for item in self.items:
-            if item.state == _HELD and not item.left(now):
-                item.state = _FREE
+            if item.state == _HELD:
+                if not item.left(now) or trust and item.buf[0] <= _REVOKE and trust.over(item.buf):
+                    item.state = _FREE
+                elif diff(item.until, now) < 0:
+                    item.until = now  # which a difference of ticks can tell
 
     def place(self, kind, size, waiting_most=9):
         """Where to put a message of that type and size, or None. One goes for it: of the signed ones, of which only
-        so many wait, the oldest for which there is a newer of its type, else the oldest."""
+        so many wait, one for which there is a newer of its type if there is any, the one that is over first."""
         if kind > _REVOKE:
             self._turn ^= 1
             best = self.items[_SIGNED + self._turn]
@@ -103,7 +110,8 @@ class Store:
                 waiting += 1
             else:
                 small = item.state == _FREE and len(item.buf) < size
-                new = (item.state and (1 if self._passed(item) else 2), small, item.seq)
+                until = unpack_from(">I", item.buf, 6)[0] if item.state else 0
+                new = (item.state and (1 if self._passed(item) else 2), small, until, item.seq)
                 if not best or new < value:
                     best, value = item, new
         return best if waiting < waiting_most else None
