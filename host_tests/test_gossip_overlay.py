@@ -180,7 +180,9 @@ def test_an_appliance_asks_its_meter_for_peers():
         source = address_of(number)
         asked = [d for a, to, d in town.log if a == source and d[1] & 15 == 6 and to == meter.address]
         assert len(asked) <= 6, number  # of 60 periods
-        told = [d for a, to, d in town.log if a == source and d[1] & 15 == 6 and len(d) > 38]
+        told = [d for a, to, d in town.log if a == source and d[1] & 15 in (6, 7) and len(d) > 38 + 8 * d[29]]
+        answered = [d for a, to, d in town.log if a == source and d[1] & 15 == 7]
+        assert answered, "who asks it is answered"
         assert not told, "its own view is not told"
     meter.down = True
     town.run(60)

@@ -145,7 +145,9 @@ class Discovery:
         linked = self._peers.link(i, flags & _LINK, flags & _NEEDY)
         if not self._may(1000):
             return _RATE
-        roles = message.buf[_HEAD + 2] if message.buf[_HEAD + 3] & self._peers.scope(i) else 0
+        roles = 0
+        if message.buf[_HEAD + 3] & self._peers.scope(i) and not self.remote:
+            roles = message.buf[_HEAD + 2]
         self._post(i, _MATCH, _LINK if linked else 0, roles)
         return _OK
 
