@@ -150,6 +150,21 @@ def test_the_power_goes_between_any_two_writes():
             assert house.names().count("did") <= 1
 
 
+def test_the_power_goes_while_one_table_takes_the_place_of_another():
+    for cut in range(5):
+        house = House().start()
+        for k in range(4):
+            assert house.hear(tariff(first, k, 20 + k), 20 + k) == wire.OK
+        house.shelf.cut = cut
+        try:
+            assert house.hear(tariff(first, 4, 40, priority=0), 40) == wire.OK and cut == 4
+        except Cut:
+            house.shelf.cut = -1
+        numbers = house.start().made.book.numbers()
+        given = [seq for kind, seq in house.given]
+        assert len(numbers) == 4 and (40 in numbers) == (cut > 0) and set(given) <= set(numbers), (cut, given)
+
+
 def test_no_room_for_what_came():
     for why in (OSError(28), MemoryError()):
         for name in ("trust", "trust2", "tariff0", "signed0", "signed4", "signed5", "signed6"):
