@@ -1,4 +1,4 @@
-"""The modules that a node has loaded together stay below 90 KB, an appliance's below 79.5; which these are, a
+"""The modules that a node has loaded together stay below 90 KB, an appliance's below 83.5; which these are, a
 running node says itself."""
 
 import contextlib
@@ -16,7 +16,7 @@ from needed import module_name, needed
 from size import KEPT_LONGER, LEAN, MEASURING, NOT_BESIDE, SOURCES, let_go, measured, together, together_ied
 
 _MOST = 90_000  # bytes
-_IED_MOST = 80_500
+_IED_MOST = 83_500
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_below_90_kb(sizes, board, source):
 
 
 @pytest.mark.parametrize("board", ["rp2", "esp32"])
-def test_an_appliance_below_80_kb(sizes, board):
+def test_an_appliance_below_83_kb(sizes, board):
     of_board = next(found for (name, _), found in sizes.items() if name == board)
     assert _IED_MOST // 2 < together_ied(of_board) <= _IED_MOST
 

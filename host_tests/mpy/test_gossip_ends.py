@@ -216,7 +216,7 @@ def peers_in_little_memory():
     peers, seen = Peers(99, METER, 52, Node.dice), Seen(8)
     for k in range(200):
         peers.learn(1000 + k, bytes([10, 0, 0, k, 1, 1]), 1, METER)
-        seen.mark(1 + k % 8, 1 + k)
+        seen.mark(11 + k % 8, 1 + k)
     gc.collect()
     used = gc.mem_alloc() - before
     assert peers.count == 64 and seen.count == 8

@@ -129,8 +129,9 @@ class Relay:
     def _keep(self, payload, flags, r, f, origin, seq, lifetime_s, sender, now):
         """A message that is not in doubt gets its place in the store; None: it came before, or there is no room."""
         item, key = self.store.place(payload[0], len(payload)), key_of(payload[0], origin)
-        if not item or self.seen.state(key, seq) or self.seen.mark(key, seq) < 0:
+        if not item or self.seen.state(key, seq):
             return None
+        self.seen.mark(key, seq)
         item.fill(_HELD, flags, r, f, origin, seq, lifetime_s, sender, payload, now)
         return item
 
