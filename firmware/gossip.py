@@ -168,7 +168,8 @@ class Gossip:
         """Where time has gone beyond the tables that are held, a newer one is missing."""
         if not self._datagrams.joined:
             self.join()
-        self.book.drop()  # if there was no memory for it at once
+        if self.signed.due:  # there was no memory for it at once
+            self.stack.relay.tell(self.signed.void, self.stack.relay)
         if self._clock.known and self.book.current()[0] and not self.book.current(self._clock.soc())[0]:
             self.stack.repair.late()
 

@@ -14,6 +14,7 @@ _TABLES = const(4)  # signed.py
 _PLACES = const(7)
 _HEAD = const(11)
 _CHECKING = const(1)  # gossip.wire
+_COMMAND = const(3)
 _OLD = const(16)
 _WAITS = const(1)  # gossip.store
 
@@ -40,6 +41,8 @@ def adopt(signed, shelf, relay, now):
         data = shelf.get("signed%d" % place)
         if not data or len(data) < _HEAD + 19:
             continue
+        if signed.trust.lost and data[_HEAD] == _COMMAND:
+            continue  # nobody knows whether it was obeyed
         reach, lifetime_s, origin, seq = unpack_from(">BHII", data, 0)
         payload = memoryview(data)[_HEAD:]
         reason = signed.trust.check(payload, reach, origin, seq, lifetime_s)

@@ -17,19 +17,21 @@ _HELD = const(2)
 class Signed:
     """trust: Trust. book: Book. shelf: Shelf. soc(): SOC, 0: not known. log: Log.
 
-    refused: why the last table that was accepted is not in the book, else "".
+    refused: why the last table that was accepted is not in the book, else "". due: keys changed, void() is to come.
     """
 
     def __init__(self, trust, book, shelf, soc, log):
         self.trust, self.book, self._shelf, self._soc, self._log = trust, book, shelf, soc, log
         trust.keep = self.keep
         self.refused = ""
+        self.due = False
         self._under = trust.signed_by(0)
 
     def keep(self, payload, reach, origin, seq, lifetime_s):
         """On the shelf before it counts as taken: a power cut in between costs nothing. False: it is not there."""
         kind, epoch, since, until, size = unpack_from(">BBIIH", payload, 0)
         place = _TABLES - _KEY + kind
+        self.due = self.due or kind in (_KEY, _REVOKE)
         if kind == _TARIFF:
             now, by = self._soc() or self.trust.floor or None, self.trust.signed_by(epoch)
             said = self.book.add(payload, 12, size, since, until, now, by)
@@ -59,6 +61,7 @@ class Signed:
             if item.state == _HELD and item.buf[0] <= _REVOKE:
                 payload = memoryview(item.buf)[: item.size]
                 if trust.check(payload, item.flags & 7, item.origin, item.seq, item.lifetime_s) == _OLD:
-                    relay.seen.mark(item.key, item.seq)
+                    relay.seen.mark(item.key, item.number)
                 else:
                     item.state = _FREE
+        self.due = False

@@ -58,7 +58,7 @@ class Rig:
             assert self.checks.pending(self.clock()) is item  # one at a time
             self.checks.settled(item, good, self.clock())
             if good:
-                self.seen.mark(item.key, item.seq)
+                self.seen.mark(item.key, item.number)
                 self.checks.drop(item, 0)
             return item.sender
 

@@ -255,6 +255,61 @@ def test_a_thief():
             assert {house.hear(*one) for one in theft} == {wire.SIGNATURE}
 
 
+def test_the_recovery_key_counts_by_its_leaves():
+    """Its sequence numbers say nothing of those of an origin, in the same boot and after a start."""
+    for kind, body, key in ((wire.REVOKE, b"\1", first), (wire.KEY, second.public, second)):
+        for again in (False, True):
+            house = House().start()
+            assert house.hear(tariff(first, 0, 20), 20) == wire.OK
+            assert house.hear(of_recovery(0, 1000, kind, body, 1), 1000) == wire.OK
+            if again:
+                house.start()
+            assert house.hear(tariff(key, 1, 21), 21) == wire.OK and 21 in house.made.book.numbers()
+            assert house.hear(of_recovery(0, 1000, kind, body, 1), 1000) == wire.DUPLICATE
+
+
+def test_what_is_to_be_taken_back_is_when_there_is_memory():
+    most = wire.NUMBER_MOST
+    house = House().start()
+    assert house.hear(tariff(first, 0, most, 3, 0, (0, NOW, LATER)), most, 3) == wire.OK
+    book = house.made.book
+
+    def no_memory():
+        raise MemoryError()
+
+    drop, book.drop = book.drop, no_memory
+    assert house.hear(of_recovery(0, 6, wire.KEY, second.public), 6, 2) == wire.OK and book.numbers()
+    house.made._look()
+    assert book.numbers()
+    book.drop = drop
+    house.made._look()
+    held = [(item.buf[0], item.seq) for item in house.made.stack.relay.store.items if item.state == 2]
+    assert not book.numbers() and held == [(wire.KEY, 6)]
+    assert house.hear(tariff(second, 0, 1, 3), 1, 3) == wire.OK
+
+
+def test_no_command_twice_when_nobody_knows_what_came():
+    house = House().start()
+    assert house.hear(first.message(0, 5, wire.COMMAND, b"off", NOW - 10, NOW + 9999), 5) == wire.OK
+    for name in ("trust", "trust2"):
+        house.shelf._ram[name] = False  # damaged
+    house.start()
+    assert house.names() == ["command", "did", "trust-lost"] and house.given == []
+
+
+def test_another_recovery_key_in_the_configuration():
+    """Its leaves begin anew, and so does what it signs."""
+    global recovery
+    house = House().start()
+    assert house.hear(of_recovery(3, 5, wire.KEY, second.public), 5, 2) == wire.OK and house.epochs() == [2]
+    recovery, before = Key(0, secret=b"in another safe", real=6), recovery
+    try:
+        house.start()
+        assert house.hear(of_recovery(0, 6, wire.KEY, first.public), 6, 2) == wire.OK and house.epochs() == [1]
+    finally:
+        recovery = before
+
+
 def test_another_key_in_the_configuration():
     most = wire.NUMBER_MOST
     house = House().start()

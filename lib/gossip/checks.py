@@ -101,7 +101,7 @@ class Checks:
         least = _PAUSED
         for item in self._store.items:
             if item.state == _WAITS:
-                reason = self._seen.state(item.key, item.seq)
+                reason = self._seen.state(item.key, item.number)
                 if reason and self._suspect(memoryview(item.buf)[: item.size], item.flags & 7, item):
                     reason = _OK
                 reason = reason or (_OK if item.left(now) else _EXPIRED)

@@ -10,7 +10,7 @@ except ImportError:  # CPython
 from gossip.checks import Checks
 from gossip.datagram import put_pairs
 from gossip.seen import Seen
-from gossip.store import Store, key_of
+from gossip.store import Store, pair_of
 
 _HEAD = const(25)  # wire.py
 _HELD = const(2)  # store.py
@@ -71,7 +71,7 @@ class Relay:
         """seq: of the first message that is started here; higher than all of earlier boots."""
         self.end, self.peers, self.trust = end, end.peers, trust
         self.seen = seen = Seen(_ORIGINS)
-        for origin in range(1, _SIGNERS + 1) if trust else ():  # what came before this boot
+        for origin in range(_SIGNERS + 1) if trust else ():  # what came before this boot
             high, bits = trust.heard(origin)
             for back in range(31, -1, -1):
                 if high > back and bits >> back & 1:
@@ -93,8 +93,7 @@ class Relay:
             return _FIELD
         if not message.lifetime_s:
             return _EXPIRED
-        key = key_of(kind, origin)
-        state = self.seen.state(key, seq)
+        state = self.seen.state(*pair_of(buf, _HEAD, message.size, origin, seq))
         if origin == self.end.number and kind > _REVOKE and not state:
             state = _OLD
             if seq >> _BLOCK == self.seq >> _BLOCK and seq - self._first < _AHEAD_MOST:
@@ -128,10 +127,10 @@ class Relay:
 
     def _keep(self, payload, flags, r, f, origin, seq, lifetime_s, sender, now):
         """A message that is not in doubt gets its place in the store; None: it came before, or there is no room."""
-        item, key = self.store.place(payload[0], len(payload)), key_of(payload[0], origin)
-        if not item or self.seen.state(key, seq):
+        item, pair = self.store.place(payload[0], len(payload)), pair_of(payload, 0, len(payload), origin, seq)
+        if not item or self.seen.state(*pair):
             return None
-        self.seen.mark(key, seq)
+        self.seen.mark(*pair)
         item.fill(_HELD, flags, r, f, origin, seq, lifetime_s, sender, payload, now)
         return item
 
@@ -187,15 +186,15 @@ class Relay:
         checks.settled(item, good, now)
         if not good:
             return
-        reason = self.trust.accept() or item.buf[1] and self.seen.state(item.key, item.seq)  # 0: recovery key
+        reason = self.trust.accept() or self.seen.state(item.key, item.number)
         if reason:
             checks.drop(item, reason)
             return
         self.end.settled(_OK)
         wanted, item.need = item.need, 0
         item.state = _HELD
-        high = self.seen.mark(item.key, item.seq)
-        if item.seq > high + 1 and self.repair:
+        high = self.seen.mark(item.key, item.number)
+        if item.number > high + 1 and self.repair:
             self.repair.gap()
         self._deliver(item)
         i = self.peers.index(wanted) if wanted else -1
@@ -215,7 +214,7 @@ class Relay:
             f = f + 1 >> 1
         if variant == _LAZY and item.tries < 2 and not query:
             kind = _IHAVE
-            put_pairs(end.out, _HEAD, ((item.key, item.seq),))
+            put_pairs(end.out, _HEAD, ((item.key, item.number),))
         else:
             self._load(item)
         numbers = []
@@ -281,8 +280,6 @@ class Relay:
         """A signed message that came before this boot, to give it to those who lack it."""
         item = self.store.place(payload[0], len(payload))
         if item:
-            if not self.seen.state(origin, seq):  # one by the recovery key
-                self.seen.mark(origin, seq)
             item.fill(_HELD, reach, -1, self.f, origin, seq, lifetime_s, 0, payload, now)
 
     def _ack(self, message, i, now):

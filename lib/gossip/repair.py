@@ -63,7 +63,7 @@ class Repair:
         self._relay, self._end, self._peers = relay, relay.end, relay.peers
         self._period_ms, self._pull = period_ms, pull
         self._next = now + randrange(period_ms) & 0x3FFFFFFF
-        self._wants = []  # [(key, seq), number of who has it, questions, ticks of the last]
+        self._wants = []  # [(key, number), number of who has it, questions, ticks of the last]
         self._theirs = Seen(_DIGESTS)  # of who asks
         self._late = False
         self._gap = _CATCH_UP
@@ -89,7 +89,7 @@ class Repair:
         if relay.seen.state(*pair):
             return None
         for item in relay.store.items:
-            if item.state == _WAITS and (item.key, item.seq) == pair:
+            if item.state == _WAITS and (item.key, item.number) == pair:
                 return None
         for want in self._wants:
             if want[0] == pair:
@@ -102,8 +102,8 @@ class Repair:
         return not want[2] or diff(now, want[3]) > _PATIENCE_MS << max(min(want[2], _DOUBLED) - _QUICK, 0)
 
     def came(self, item):
-        self._wants = [want for want in self._wants if want[0] != (item.key, item.seq)]
-        if item.key == item.origin and item.buf[0] < 8:
+        self._wants = [want for want in self._wants if want[0] != (item.key, item.number)]
+        if item.buf[0] < 8:
             self._late = False
         if item.flags >> 3 & 3 == _PUSH_PULL:
             self._hot = _HOT
@@ -139,8 +139,8 @@ class Repair:
 
     def _iwant(self, message, i, now):
         found = []
-        for key, seq in pairs(message.buf, _HEAD, min(message.size >> 3, _WANTS_MOST)):
-            item = self._relay.store.find(key, seq)
+        for pair in pairs(message.buf, _HEAD, min(message.size >> 3, _WANTS_MOST)):
+            item = self._relay.store.find(*pair)
             if item:
                 found.append(item)
         return self._give(found[:_GIVES], i, message.r, now)
@@ -181,29 +181,29 @@ class Repair:
             if item.state == _HELD
             and item.flags & scope
             and item.buf[0] != _QUERY
-            and not theirs.state(item.key, item.seq)
+            and not theirs.state(item.key, item.number)
         ]
-        seqs = [item.seq for item in found if item.buf[0] <= _REVOKE] or (0,)
-        order = 1 if max(seqs) - min(seqs) > 31 else -1
-        found.sort(key=lambda item: (item.buf[0] > _REVOKE, order * item.seq))
+        numbers = [item.number for item in found if item.buf[0] <= _REVOKE] or (0,)
+        order = 1 if max(numbers) - min(numbers) > 31 else -1
+        found.sort(key=lambda item: (item.buf[0] > _REVOKE, order * item.number))
         reason = self._give(found[:1], i, 0, now)
         if len(found) > 1 and not reason:
             del found[0]
-            found.sort(key=lambda item: (item.buf[0] > _REVOKE, item.buf[0] & 1, order * item.seq))
-            size = put_pairs(self._end.out, _HEAD, [(item.key, item.seq) for item in found[:_WANTS_MOST]]) - _HEAD
-            self._end.post(i, _IHAVE, 7, 0, 0, 0, 0, 0, size)
+            found.sort(key=lambda item: (item.buf[0] > _REVOKE, item.buf[0] & 1, order * item.number))
+            found = [(item.key, item.number) for item in found[:_WANTS_MOST]]
+            self._end.post(i, _IHAVE, 7, 0, 0, 0, 0, 0, put_pairs(self._end.out, _HEAD, found) - _HEAD)
         return reason
 
-    def offered(self, key, seq, i):
+    def offered(self, key, number, i):
         """Peer i's PROBE or MATCH says that it has this."""
-        self._told(((key, seq),), i, 0, self._now)
+        self._told(((key, number),), i, 0, self._now)
 
     def offers(self):
-        """[(key, highest sequence)] of what this node can give, 6 at most."""
+        """[(key, highest number)] of what this node can give, 6 at most."""
         highest = {}
         for item in self._relay.store.items:
-            if item.ripe(self._now) and item.seq > highest.get(item.key, 0) and item.buf[0] != _QUERY:
-                highest[item.key] = item.seq
+            if item.ripe(self._now) and item.number > highest.get(item.key, 0) and item.buf[0] != _QUERY:
+                highest[item.key] = item.number
         return list(highest.items())
 
     def tick(self, now):
@@ -262,8 +262,8 @@ class Repair:
             out[_HEAD] = flags
             size = 0
             if flags & _TAKE:
-                for key, seq in self.offers():
-                    pack_into(">IIi", out, at + size, key, seq, -1)
+                for key, number in self.offers():
+                    pack_into(">IIi", out, at + size, key, number, -1)
                     size += _ENTRY
             else:
                 size = self._relay.seen.digest(out, at)

@@ -22,7 +22,7 @@ _ENTRY = const(12)  # key u32, highest sequence u32, a bit for each of the 32 up
 
 
 class Seen:
-    """size: origins. A key is an origin, or what stands for one (relay.key_of); up to SIGNERS they sign.
+    """size: origins. A key is an origin, or what stands for one (store.pair_of); up to SIGNERS they sign.
 
     The entry used last stands first. Two are for who does not sign; where there is no room, of either that goes
     which was used longest ago: what signs is known to gossip.trust for good.
@@ -95,9 +95,9 @@ class Seen:
         return at
 
     def forget(self):
-        """The numbers of all that sign count anew: a thief may have used them up."""
+        """The numbers of all that sign but the recovery key count anew: a thief may have used them up."""
         for at in range(0, _ENTRY * self.count, _ENTRY):
-            if unpack_from(">I", self._array, at)[0] <= _SIGNERS:
+            if 0 < unpack_from(">I", self._array, at)[0] <= _SIGNERS:
                 pack_into(">II", self._array, at + 4, 0, 0)
 
     def digest(self, buf, at):

@@ -5,7 +5,7 @@ from functools import partial
 from struct import unpack_from
 
 from gossip.lms import length
-from gossip.store import key_of
+from gossip.store import pair_of
 from gossip.wire import COMMAND, KEY, REVOKE, SIGNERS, TARIFF
 from gridmote.fault import Fault
 from gridmote.sign.key import verify
@@ -34,7 +34,8 @@ def inject(end, messages, seconds, progress):
             seq=message.seq)
         if not seq:
             raise Fault(f"{name_of(message)}: comes twice in the file")
-        item = end.stack.relay.store.find(key_of(message.payload[0], message.origin), message.seq)
+        pair = pair_of(message.payload, 0, len(message.payload), message.origin, message.seq)
+        item = end.stack.relay.store.find(*pair)
         item.need = wanted
         end.run(partial(_enough, item, wanted), seconds)
         who, item.need = _controllers(item), 0
