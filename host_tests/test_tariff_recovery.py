@@ -206,6 +206,29 @@ def test_refused(tmp_path, keys, arguments, why):
     assert (tmp_path / "there").read_text() == "mine"
 
 
+@pytest.mark.parametrize("height", [4, 8, 16])
+def test_a_height_that_lms_does_not_have(tmp_path, monkeypatch, height):
+    """Refused before anything is made or moved."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    for how in ("--new", "--replace"):
+        done = run("keys", "--keys", "keys", how, "--recovery", "safe", "--height", height)
+        assert done.exit_code == 2 and f"'{height}' is not one of '5', '10', '15'" in done.stderr, done
+        assert not list(tmp_path.iterdir())
+    assert "<5|10|15>" in run("keys", "--help").stdout
+
+
+def test_a_tariff_key_that_the_recovery_key_is_ahead_of(tmp_path, keys):
+    """As an interruption leaves it: what is refused says what to do, and that does it."""
+    shutil.rmtree(keys / "tariff")
+    (keys / "tariff.pub").unlink()
+    done = run("keys", "--keys", "keys", "--new", "--recovery", "other", "--height", 5)
+    assert done.exit_code == 1 and "recovery.pub: is there; leave out --recovery" in done.stderr, done
+    assert not (tmp_path / "other").exists()
+    done = run("keys", "--keys", "keys", "--new", "--height", 5)
+    assert done.exit_code == 0 and "key 1: 0 of 32" in done.stdout, done
+
+
 def test_a_state_of_before_has_origin_1(tmp_path, keys):
     signer = Signer(keys)
     with signer._ledger.held() as state:

@@ -28,7 +28,8 @@ class Recovery:
         """Make it; its public key goes to recovery.pub in the folder `fleet`, for the nodes. Takes a moment."""
         published = Path(fleet) / "recovery.pub"
         if store.read_public(published):
-            raise Fault(f"{published}: is there; nodes know that recovery key, and a new one needs other nodes")
+            raise Fault(f"{published}: is there; leave out --recovery: nodes know that recovery key, and a new one "
+                        "needs other nodes")
         try:
             with locked(self.folder.parent):
                 if self.folder.exists():
