@@ -371,6 +371,41 @@ def test_the_day_outlasts_what_is_over_sooner():
     assert held == [1, 15, 16, 17, 18, 19, 20]
 
 
+def test_a_newer_one_of_another_origin_takes_no_place():
+    """Of seven, the one that has a newer of its own origin goes, though it is over last."""
+    net = Net(1)
+    node = net.nodes[0]
+    for k, origin in enumerate((1, 2, 3, 4, 5, 5, 6, 7)):
+        payload = struct.pack(">BBII", 1, 1, 0, 9000 if k == 4 else 5000 - k) + bytes(1180) + b"good"
+        node.stack.relay.adopt(7, origin, 10 + k, 0xFFFF, payload, node.clock())
+    held = sorted([item.seq for item in node.stack.relay.store.items if item.state])
+    assert held == [10, 11, 12, 13, 15, 16, 17]
+
+
+def test_who_said_so_is_asked_and_nobody_else():
+    net = Net(3)
+    net.run(1000)
+    node, asked = net.nodes[2], []
+
+    def tap(source, target, data):
+        if data[1] & 15 == IWANT:
+            pairs = [struct.unpack_from(">II", data, at) for at in range(25, len(data) - 8, 8)]
+            asked.append((source, target, pairs))
+
+    net.tap = tap
+    repair = node.stack.repair
+    repair.offered(1, 7, node.stack.peers.index(100))
+    repair.offered(1, 9, node.stack.peers.index(101))
+    waits = node.stack.relay.store.place(1, 1195)
+    waits.fill(1, 7, 8, 4, 1, 8, 600, 100, signed(), node.clock())
+    repair.offered(1, 8, node.stack.peers.index(100))  # it is here, and being verified
+    node.stack.relay.checks.pending = lambda now: None
+    net.run(20000)
+    assert len(asked) > 4 and {(source, target) for source, target, _ in asked} == {(2, 0), (2, 1)}
+    for _, target, pairs in asked:
+        assert pairs == [(1, 9 if target else 7)]
+
+
 def test_held_as_long_as_it_is_valid():
     """A lifetime of 65535 s says that; what is over is held by nobody and asked for by nobody."""
     net = Net(2, tick_ms=100000)
