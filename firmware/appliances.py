@@ -219,7 +219,7 @@ class Appliances:
         return watts if on else 0
 
     def _why(self, one, now, w, shed):
-        table, _, level, _ = self._state
+        table, _, level, limit_w = self._state
         job = one.kind == "run" or one.kind == "charge"
         if not now:
             return "no time"
@@ -227,7 +227,7 @@ class Appliances:
             return "done" if one.feasible else "deadline"
         if level and (not job or not w and limit.stopped(one.keys["priority"], level)):
             return "emergency"
-        if shed:
+        if shed or job and not w and limit_w is not None and (one.watts > limit_w or not one.feasible):
             return "limit"
         if one.begun:
             return "begun"

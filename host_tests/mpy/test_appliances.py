@@ -289,6 +289,48 @@ def emergency():
     assert house.made.refused == 0
 
 
+def kept_off_by_a_limit():
+    """Whether the plan leaves the limited time out or not, and whether all can be had all the same or not."""
+    for wh, last in ((36800, "deadline"), (14720, "done")):  # 5 h, 2 h
+        for most_w in (0, 7359):
+            book = two_days()
+            house = House([dict(CAR, by=-1)], book, at(14))
+            house.ask(appliance="car", finish_by=at(19), energy_wh=wh)
+            house.go(at(15) if last == "deadline" else at(14, 20))
+            if last == "done":  # 14:00 and 15:00 cost 12,000, later hours 32,000
+                assert house.seen("car") == [("14:00", 7360, "tariff 1")]
+            add(book, Table(9, DAY, 900, [], "EUR", 0, None, (most_w, at(15), at(16))), DAY, at(20))
+            house.made.replan()
+            house.go(at(20))
+            why = [one[2] for one in house.seen("car") if not one[1]]
+            assert ("15:00", 0, "limit") in house.seen("car") and why == ["limit", last], house.seen("car")
+    # what is left of it beside another
+    book = two_days()
+    house = House([dict(CAR, by=-1), dict(CAR, by=-1, name="van", relay=1, priority=3)], book, at(14))
+    for name in ("car", "van"):
+        house.ask(appliance=name, finish_by=at(19), energy_wh=36800)
+    house.go(at(15))
+    add(book, Table(9, DAY, 900, [], "EUR", 0, None, (8000, at(15), at(16))), DAY, at(20))
+    house.made.replan()
+    house.go(at(16))
+    assert house.seen("van")[1:2] == [("15:00", 0, "limit")] and len(house.seen("car")) == 1
+    # not where it is cheaper later, or warm enough
+    book = two_days()
+    add(book, Table(9, DAY, 900, [], "EUR", 0, None, (8000, at(8), at(12))), DAY, at(20))
+    add(book, Table(10, DAY, 900, [], "EUR", 0, None, (2000, at(12), at(13))), DAY, at(20))
+    house = House([dict(CAR, by=-1)], book, at(9))
+    house.ask(appliance="car", finish_by=at(14), energy_wh=22000)
+    house.go(at(12))
+    assert house.seen("car")[1][1] == 0 and house.seen("car")[1][2][:6] == "tariff", house.seen("car")
+    house = House([HEAT], book, at(11, 50))
+    house.ask(appliance="heat", temperature=1700)
+    house.go(at(11, 59, 59))
+    house.now, house.ms = at(12), ticks_add(house.ms, 1000)
+    house.ask(appliance="heat", temperature=2500)
+    house.go(at(12, 1))
+    assert [one[2][:6] for one in house.seen("heat") if not one[1]] == ["tariff"], house.seen("heat")
+
+
 def reboot():
     house = House([WASHER, CAR], two_days(), at(8), spread_s=300)
     house.ask(appliance="washer", finish_by=at(18))
@@ -514,8 +556,8 @@ def task():
 
 
 for test in (
-    golden_day, announced, expiry, emergency, reboot, shelf_fails, without_time, hooks, commands, lax_json, to_all,
-    wrong_clock, stopped, task
+    golden_day, announced, expiry, emergency, kept_off_by_a_limit, reboot, shelf_fails, without_time, hooks,
+    commands, lax_json, to_all, wrong_clock, stopped, task
 ):  # fmt: skip
     test()
     gc.collect()

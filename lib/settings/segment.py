@@ -79,7 +79,7 @@ APPLIANCE = {  # keys that all of them have
     "name": (text(32), REQUIRED, "in events"),
     "relay": (whole(0, 7), REQUIRED, "which of board.relays"),
     "watts": (whole(1, 1000000), REQUIRED, "while it is on"),
-    "priority": (whole(0, 3), 2, "in an emergency 3 is shed first; 0 never is, but for a limit"),
+    "priority": (whole(0, 3), 2, "in an emergency 3 is shed first; 0, and a run that has begun, for a limit only"),
 }
 _FROM = (whole(0, 1439), 0, "may begin then each day: minutes after midnight, UTC")
 _BY = (whole(-1, 1439), -1, "is done by then each day: the first such minute after `from`; -1: only when asked for")
