@@ -38,7 +38,7 @@ from gridmote.tariff.messages import Message
 from gridmote.utility import end as ends
 from gridmote.utility.end import End, address_of
 from gridmote.utility.inject import check, inject
-from gridmote.utility.question import Answer, ask, coverage, fields, question_of, said
+from gridmote.utility.question import Answer, ask, coverage, fields, question_of, remark, said
 from gridmote.utility.watch import Watch
 from host_tests.mpy.plain_shelf import Shelf
 from host_tests.udp_mesh import free_ports
@@ -400,12 +400,22 @@ def test_more_that_lack_it_than_are_named():
     assert said(found, NOBODY) == ["held by 1, lacking at 9", "  lacks it: node 77", "  and 8 more"]
 
 
+def test_what_else_may_read_as_lacking():
+    """A line for a person, only where somebody lacks it; JSON stays as it is."""
+    [line] = remark(answer("tariff 7", (1, ((77,),))))
+    assert "replaced" in line and "key has ended" in line
+    assert line not in fields(answer("tariff 7", (1, ((77,),))), NOBODY)["said"]
+    for name, value in (("tariff 7", (0, ())), ("tariff 7", None), ("epochs", (1, 77)), ("count", (1,))):
+        assert not remark(answer(name, value))
+
+
 def test_coverage():
     found = answer("count", (8,), 8)
     assert coverage(found, 0) == "8 answered, 1 could not say, up to 3 missing, 1.2 s"
-    assert coverage(found, 13) == "8 answered of 13 (62 %), 1 could not say, up to 3 missing, 1.2 s"
-    assert coverage(found, 10) == "8 answered of 10 (80 %), 1 could not say, up to 1 missing, 1.2 s"
+    assert coverage(found, 13) == "8 answered of 13 (62 %), 1 could not say, 4 missing, 1.2 s"
+    assert coverage(found._replace(missing=0), 10) == "8 answered of 10 (80 %), 1 could not say, 1 missing, 1.2 s"
     assert coverage(found, 9) == "8 answered of 9 (89 %), 1 could not say, 0 missing, 1.2 s"
+    assert coverage(found, 9, 2) == "8 answered of 9 (89 %), 1 could not say, 2 missing, 1.2 s", "silent: beside it"
     assert coverage(found, 8).startswith("8 answered of only 8 that were provisioned: a node counts some")
     assert coverage(found._replace(contributors=9), 8).startswith("9 answered of only 8 ")
 

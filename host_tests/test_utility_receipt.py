@@ -69,7 +69,7 @@ class World:
         lacking = 0 if asked >= self.arrives else 1
         return Answer(question, (lacking, ((100,),) * lacking), 4 - self.dead, 0, self.dead, 1)
 
-    def silent(self, end, names, answer, seconds):
+    def silent(self, end, names, answer, seconds, heard):
         self.called.append(seconds)
         return [103] * self.dead
 
@@ -91,3 +91,46 @@ def test_what_does_not_arrive(monkeypatch):
         answer, _, done = receipt.receipt(world, TARIFF_7, 0, NAMES, seconds)
         assert answer.value[0] == 1 and not done
         assert world.now + max(world.called[0], 6) <= seconds + 8
+
+
+class Answers(World):
+    """These, one after the other, each as late as it may be; the last one again and again."""
+
+    def __init__(self, monkeypatch, *answers):
+        super().__init__(monkeypatch, 0)
+        self.answers, self.given, self.heard = list(answers), [], None
+
+    def ask(self, end, question, seconds):
+        self.now += seconds
+        self.given.append(seconds)
+        value, contributors = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return Answer(question, value, contributors, 0, 4 - contributors, seconds)
+
+    def silent(self, end, names, answer, seconds, heard):
+        self.heard = heard
+        return []
+
+
+@pytest.mark.parametrize("what, least, answers, best", [
+    ("keys", 3, [((1, 101), 3), ((3, 102), 1)], ((1, 101), 3)),  # the last one is poor
+    ("keys", 3, [((1, 101), 2), ((2, 102), 3), ((3, 100), 3), (None, 0)], ((3, 100), 3)),  # the newest of equals
+    ("tariff 7", 0, [((4, ((100,),)), 4), ((1, ((101,),)), 1)], ((4, ((100,),)), 4)),
+    ("tariff 7", 0, [((4, ((100,),)), 4), ((0, ()), 3)], ((0, ()), 3)),  # it arrived, a reply was lost
+    ("tariff 7", 0, [((0, ()), 3), ((0, ()), 2)], ((0, ()), 3)),
+    ("keys", 3, [((2, 101), 99), ((2, 102), 3), ((2, 103), 4)], ((2, 103), 4)),  # more than there are
+])
+def test_the_best_answer_is_told(monkeypatch, what, least, answers, best):
+    world = Answers(monkeypatch, *answers)
+    found, _, _ = receipt.receipt(world, question_of(what), least, NAMES, 60)
+    assert (found.value, found.contributors) == best
+    for value, _ in answers[:len(world.given)]:
+        assert not value or what != "keys" or value[1] in world.heard, "who was quoted is not silent"
+
+
+def test_it_is_not_asked_again_without_the_time_for_it(monkeypatch):
+    """Who is asked and says nothing is asked for 3.5 s."""
+    for seconds in range(1, 200):
+        world = Answers(monkeypatch, ((1, 101), 3))
+        receipt.receipt(world, question_of("keys"), 3, NAMES, seconds)
+        assert all(each >= 3.5 for each in world.given[1:]), (seconds, world.given)
+        assert world.now <= max(seconds, 2)

@@ -93,6 +93,18 @@ def test_it_takes_no_more_than_its_time(monkeypatch):
         assert given == expected
 
 
+def test_who_is_quoted_is_not_silent(monkeypatch):
+    """Its own word is in an answer, be it that no later one came."""
+    names = {number: f"n{number}" for number in (100, 200, 300)}
+    monkeypatch.setattr(roll, "ask", Segment(set()))
+    for what, value in (("keys", (1, 200)), ("epochs", (1, 200)), ("tariff 7", (1, ((200,),)))):
+        found = Answer(question_of(what), value, 1, 0, 2, 1)
+        assert roll.silent(None, names, found, 0) == [100, 300]
+        assert roll.silent(None, names, found, 0, {300}) == [100]
+    nobody = Answer(question_of("keys"), None, 0, 0, 3, 1)
+    assert roll.silent(None, names, nobody, 0) == [100, 200, 300]
+
+
 def test_lines():
     names = {number: f"meter{number}" for number in range(20)}
     assert roll.lines([3], names) == ["  silent: meter3"]

@@ -14,7 +14,7 @@ from gridmote.utility.end import End
 from gridmote.utility.inject import check, inject, name_of
 from gridmote.utility.options import JOIN_S, Controllers, Keys, Segment, segment_of
 from gridmote.utility.orders import order
-from gridmote.utility.question import coverage, names_of, said
+from gridmote.utility.question import coverage, names_of, remark, said
 from gridmote.utility.receipt import asked, receipt
 from gridmote.utility.roll import lines
 from gridmote.utility.watch import Watch
@@ -81,8 +81,8 @@ def _everywhere(console, end, message, seconds):
     with console.status(f"{question.words}?"):
         answer, unheard, done = receipt(end, question, least, end.names, seconds)
     first, *more = said(answer, end.names)
-    console.print(f"{name_of(message)}: {first}; {coverage(answer, len(end.names))}", markup=False)
-    for line in [*more, *lines(unheard, end.names)]:
+    console.print(f"{name_of(message)}: {first}; {coverage(answer, len(end.names), len(unheard))}", markup=False)
+    for line in [*more, *remark(answer), *lines(unheard, end.names)]:
         console.print(line, markup=False)
     return done
 

@@ -20,6 +20,7 @@ from gridmote.utility.question import (
     coverage,
     fields,
     question_of,
+    remark,
     said,
 )
 from gridmote.utility.receipt import whole
@@ -75,12 +76,13 @@ def query(
                 good = answer.contributors and (
                     question.function != HELD or whole(answer, expected) and not unheard)
                 if as_json:
-                    told = {"silent": [names[one] for one in unheard]} if unheard else {}
+                    told = {"provisioned": len(expected)} if expected else {}
+                    told |= {"silent": [names[one] for one in unheard]} if unheard else {}
                     print(json.dumps({**fields(answer, names), **told}), flush=True)
                 else:
-                    for line in [*said(answer, names), *lines(unheard, names)]:
+                    for line in [*said(answer, names), *remark(answer), *lines(unheard, names)]:
                         console.print(line, markup=False)
-                    console.print(coverage(answer, len(expected)), style="dim")
+                    console.print(coverage(answer, len(expected), len(unheard)), style="dim")
                 asked += 1
                 if not every or asked == times:
                     break

@@ -157,6 +157,13 @@ def said(answer, names):
     return lines + [f"  lacks it: {one}" for one in lack] + ([f"  and {more} more"] if more else [])
 
 
+def remark(answer):
+    """[a line], where some lack a table: what else may be the reason."""
+    if answer.question.function != HELD or not answer.value or not answer.value[0]:
+        return []
+    return ["  a table that a newer one replaced, or whose key has ended, may read as lacking"]
+
+
 def fields(answer, names):
     """The same as an object of JSON."""
     value = answer.value
@@ -167,17 +174,18 @@ def fields(answer, names):
     }
 
 
-def coverage(answer, expected):
+def coverage(answer, expected, silent=0):
     """One line: how much of the segment this answer is of. expected: nodes that were provisioned, 0: not known.
+    silent: so many that do not answer are named beside it.
 
-    Missing are no more than that leaves: each node counts those that it asked in vain, several of them the same."""
-    told, missing = f"{answer.contributors} answered", answer.missing
+    Missing are those that this leaves; where it is not known those that nodes asked in vain, several of them the
+    same."""
+    told, missing = f"{answer.contributors} answered", f"up to {answer.missing}" if answer.missing else "0"
     if expected:
         absent = expected - answer.contributors - answer.faults
-        missing = min(missing, max(absent, 0))
+        missing = max(absent, silent, 0)
         told += (f" of {expected} ({100 * answer.contributors / expected:.0f} %)" if absent >= 0 else
                  f" of only {expected} that were provisioned: a node counts some that are not there")
-    missing = f"up to {missing}" if missing else "0"
     return f"{told}, {answer.faults} could not say, {missing} missing, {answer.seconds:.1f} s"
 
 

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from gossip.quantity import ROLL
+from gossip.quantity import HELD, MIN, ROLL
 from gridmote.utility.question import EVERYBODY, Question, ask
 
 _SLOTS = 504  # docs/gossip-queries.md
@@ -13,18 +13,19 @@ _LEAST_S = 2  # for each
 _NAMED = 15
 
 
-def silent(end, names, answer, seconds):
+def silent(end, names, answer, seconds, heard=frozenset()):
     """Numbers of those who do not answer, where this Answer of a receipt, asked of everybody, is not of all `names`
     and nobody else: where it counts too many, too, for then it cannot be believed.
 
     names: {number: id} of all who were provisioned. They are called by name, three times at most, in so many
-    seconds or 6: whoever answers once is not silent. Who cannot be told from others that answer is left out.
+    seconds or 6: whoever answers once is not silent, nor who is quoted in the answer, or was `heard` before. Who
+    cannot be told from others that answer is left out.
     """
     absent = len(names) - answer.contributors - answer.faults
     if not answer.question.receipt or not absent and not answer.missing:
         return []
     last_s = time.monotonic() + seconds
-    there, unheard = set(), set()
+    there, unheard = quoted(answer) | heard, set()
     for times in range(_TIMES, 0, -1):
         unsure = names.keys() - there
         if len(unheard & unsure) <= absent:  # else it is an answer that was lost
@@ -38,6 +39,14 @@ def silent(end, names, answer, seconds):
         unheard |= names.keys() - marked
         there |= marked & alone(names, argument)
     return sorted(unheard - there)
+
+
+def quoted(answer):
+    """Numbers of those whose own word the Answer of a receipt has."""
+    if not answer.value:
+        return set()
+    function, (_, who) = answer.question.function, answer.value
+    return {number for (number,) in who} if function == HELD else {who} if function == MIN else set()
 
 
 def lines(numbers, names):
