@@ -77,21 +77,22 @@ def burn(node, thief):
 
 def test_a_thief_burnt_the_numbers(tmp_path, keys):
     """Who has the key signs the last sequence number: what origin 1 says is old from then on. The recovery key's
-    message as another origin is taken, and what is signed after it, without saying the origin again."""
+    message is taken, and what is signed after it, without saying the origin again."""
     node = Node(keys)
     first = signed(tmp_path, keys)
     assert first.origin == 1 and node.hears(first) == OK
     burn(node, Signer(keys))
     assert node.hears(signed(tmp_path, keys)) == OLD
     replaced, said = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--origin", 2, "--height", 5)
-    assert (replaced.origin, replaced.payload[0], replaced.payload[1]) == (2, KEY, 0) and "key 3" in said
+    assert (replaced.origin, replaced.payload[0], replaced.payload[1]) == (15, KEY, 0) and "key 3" in said
     second = signed(tmp_path, keys)
-    assert second.origin == 2 and second.seq > replaced.seq
+    assert second.origin == 2 and second.seq > first.seq
     assert node.hears(second) == SIGNATURE  # the key is not known yet
     assert [node.hears(one) for one in (replaced, second, second, replaced)] == [OK, OK, OLD, OLD]
     third, _ = from_recovery(tmp_path, "keys", "--keys", "keys", "--replace", "--height", 5)
-    assert third.origin == 2, "it stays"
-    assert [node.hears(one) for one in (third, signed(tmp_path, keys))] == [OK, OK]
+    assert node.hears(third) == OK
+    fourth = signed(tmp_path, keys)
+    assert fourth.origin == 2 and node.hears(fourth) == OK, "it stays"
 
 
 def test_revoked(tmp_path, keys):
@@ -100,9 +101,8 @@ def test_revoked(tmp_path, keys):
     assert node.hears(before) == OK
     stolen = [signed(tmp_path, keys) for _ in range(3)]
     revoked, said = from_recovery(tmp_path, "revoke", 1, "--keys", keys, name="revoke.signed")
-    assert (revoked.payload[0], revoked.payload[1], revoked.origin) == (REVOKE, 0, 1)
+    assert (revoked.payload[0], revoked.payload[1], revoked.origin) == (REVOKE, 0, 15)
     assert "keys below epoch 2 end" in said and "the key that signs now is among them" in said
-    assert revoked.seq == stolen[-1].seq + 1
     damaged = revoked._replace(payload=revoked.payload[:12] + b"\xff" + revoked.payload[13:])
     assert node.hears(damaged) == SIGNATURE
     assert node.hears(stolen[0]) == OK

@@ -19,8 +19,7 @@ _RECOVERY = typer.Option(metavar="FOLDER", show_default=False, help=(
     "Folder of the recovery key, on a medium that is kept offline. With --new it is made there, also for a "
     "tariff key that has none yet."))
 _ORIGIN = typer.Option(min=1, max=15, show_default=False, help=(
-    "With --replace: sign as that origin from now on. Who stole the key may have used up the sequence numbers of "
-    "the one before (1 at first), of which nodes take nothing more then."))
+    "With --replace: sign tariffs as that origin from now on, 1 at first."))
 _HEIGHT = typer.Option(help="A key signs 2^HEIGHT messages: 10 takes 7 s to make, 15 four minutes and a longer "
                        "signature.")
 

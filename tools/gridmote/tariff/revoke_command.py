@@ -13,7 +13,7 @@ from gridmote.tariff.messages import free, write
 _EPOCH = typer.Argument(min=1, max=254, help="Of the last key that ends; those before it end, too.")
 _RECOVERY = typer.Option(metavar="FOLDER", help="Folder of the recovery key, on a medium that is kept offline.")
 _ORIGIN = typer.Option(min=1, max=15, show_default=False, help=(
-    "Say it as that origin. Without: as tariffs are signed; a thief may have used up the sequence numbers of it."))
+    "Say it as that origin; without: 15, as which no tariff is signed."))
 _OUT = typer.Option(metavar="FILE", help="Where to write the signed message.")
 _FORCE = typer.Option("--force", help="Write over an existing file.")
 
