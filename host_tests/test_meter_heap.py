@@ -16,7 +16,7 @@ from host_tests.mqtt_rig import subscriber, wait_for
 from size import stage
 
 PATH = (".frozen", "lib", ".")  # the node keeps the path of each module: no longer than on a board
-LEAST_AT_A_FRAME = 48 << 10  # bytes free, of 190 KiB
+LEAST_AT_A_FRAME = 46 << 10  # bytes free, of 190 KiB; between two looks garbage differs by 3 KiB from run to run
 NEVER_STAY = {  # used once, or by other configurations
     "settings.schema",
     "firmware.framing",
