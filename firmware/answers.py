@@ -57,11 +57,8 @@ class Answers:
         held = self._gossip.book.numbers()
         if number in held or len(held) < _TABLES:
             return number in held
-        for origin in range(1, 16):
-            high, bits = self._gossip.trust.heard(origin)
-            if high >= number and (high - number > 31 or bits >> high - number & 1):
-                return True
-        return False
+        trust = self._gossip.trust
+        return any(trust.knows(origin, number) for origin in range(1, 16))
 
     def bounds(self, function, arg):
         """What one node can contribute, and the newest stamp if the time is known: more is cut, whoever says it."""

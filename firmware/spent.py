@@ -76,7 +76,7 @@ gossip.seen Seen __init__
 gossip.stack Stack __init__
 gossip.store Kept __init__
 gossip.store Store __init__
-gossip.trust Trust __init__ _load
+gossip.trust Trust __init__ _load heard
 mqtt.inbound Inbound __init__
 mqtt.publish Publish __init__ room
 mqtt.timing Pace __init__

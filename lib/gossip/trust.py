@@ -172,6 +172,10 @@ class Trust:
         """(highest sequence that came from one of the utility's numbers, bits of the 32 up to it)."""
         return unpack_from(">II", self._windows, 8 * origin)
 
+    def knows(self, origin, seq):
+        """Whether this came from one of the utility's numbers, or is older than what is known of it."""
+        return known(self._windows, origin, seq) > 0
+
     def epochs(self):
         """Of the keys of tariffs that are believed, the older first; [256, 0]: of none."""
         return [key[8] for key in self._keys if key] or [256, 0]

@@ -65,24 +65,17 @@ def query(
         with End(keys, levels, ssc) as end:
             with console.status(f"looking for a controller of {segment}"):
                 end.join(JOIN_S)
-            asked, names, good = 0, end.names, False
+            asked, good = 0, False
             while True:
                 with console.status(question.words):
                     answer = ask(end, question, timeout, least, targets)
                 everybody = (targets or question.targets) == EVERYBODY
-                expected = names if everybody else {}
+                expected = end.names if everybody else {}
                 with console.status("who does not answer?"):
                     unheard = silent(end, expected, answer, timeout) if everybody and not least else []
                 good = answer.contributors and (
                     question.function != HELD or whole(answer, expected) and not unheard)
-                if as_json:
-                    told = {"provisioned": len(expected)} if expected else {}
-                    told |= {"silent": [names[one] for one in unheard]} if unheard else {}
-                    print(json.dumps({**fields(answer, names), **told}), flush=True)
-                else:
-                    for line in [*said(answer, names), *remark(answer), *lines(unheard, names)]:
-                        console.print(line, markup=False)
-                    console.print(coverage(answer, len(expected), len(unheard)), style="dim")
+                _tell(console, answer, end.names, len(expected), unheard, as_json)
                 asked += 1
                 if not every or asked == times:
                     break
@@ -94,3 +87,16 @@ def query(
         pass
     except (Fault, OSError) as fault:
         give_up("query", fault)
+
+
+def _tell(console, answer, names, expected, unheard, as_json):
+    """An Answer with its coverage. expected: nodes that were provisioned, 0: not known; unheard: their numbers that
+    do not answer."""
+    if as_json:
+        told = {"provisioned": expected} if expected else {}
+        told |= {"silent": [names[one] for one in unheard]} if unheard else {}
+        print(json.dumps({**fields(answer, names), **told}), flush=True)
+        return
+    for line in [*said(answer, names), *remark(answer), *lines(unheard, names)]:
+        console.print(line, markup=False)
+    console.print(coverage(answer, expected, len(unheard)), style="dim")

@@ -65,9 +65,8 @@ class Signer:
         """A new tariff key in place of one that is lost, stolen, copied or restored -> its public key, for the KEY
         message of the recovery key (Recovery.sign). The old folder is kept beside it, and signs no more.
 
-        epoch: not below what was revoked; else two above the last, after 255 the least that may be. Sequence
-        numbers go on well above the last that is known; if a thief has used up those of an origin, sign as another
-        origin: 1 to 15, None as before.
+        epoch: not below what was revoked; else two above the last, after 255 the least that may be. origin: as
+        which tariffs are signed, 1 to 15, None as before. Sequence numbers go on well above the last that is known.
         """
         with self._alone():
             was = guess(self.folder)
